@@ -1,0 +1,150 @@
+/** What the shells (CLI, Electron main, headless) see of the core: plain data in, plain data out. `electron/ipc.ts` re-exports these types. */
+
+export type Technique = 'full' | 'para' | 'hardware';
+export type Engine = 'interpreter' | 'translator' | 'kvm';
+
+/** Where a VM's system comes from. Paths are absolute. */
+export type Source =
+  | { readonly kind: 'builtin'; readonly append?: string }
+  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd?: string; readonly append?: string; readonly modules?: readonly string[] }
+  | { readonly kind: 'disk' };
+
+export interface Disk {
+  readonly path: string;
+  readonly readonly?: boolean;
+}
+
+/** A VM as the user defined it; one JSON file each in the state folder, written atomically. Unknown keys survive a rewrite. */
+export interface VmDefinition {
+  readonly id: string;
+  readonly name: string;
+  readonly source: Source;
+  /** MiB. */
+  readonly memory: number;
+  readonly vcpus: number;
+  /** `MODEL[,+flag,-flag]`; absent: the default model. */
+  readonly cpu?: string;
+  readonly technique?: Technique | 'automatic';
+  readonly engine?: Engine;
+  readonly disks: readonly Disk[];
+  /** Number of serial ports, 1 to 4: a console window each. */
+  readonly serials: number;
+  readonly notes?: string;
+  /** ISO 8601. */
+  readonly created: string;
+}
+
+export type VmState = 'off' | 'starting' | 'running' | 'paused' | 'saved' | 'stopping' | 'crashed';
+
+export interface VmSummary {
+  readonly definition: VmDefinition;
+  readonly state: VmState;
+  /** Why it crashed or could not start: one sentence. */
+  readonly reason?: string;
+  /** ISO 8601: when the state was entered. */
+  readonly since: string;
+}
+
+/** A definition file that could not be read: it is listed, never overwritten. */
+export interface DamagedDefinition {
+  readonly file: string;
+  readonly reason: string;
+}
+
+/** One vCPU over one sampling interval: seconds in each state, by time stamps. The sum is the interval. */
+export interface VcpuLoad {
+  readonly vcpu: number;
+  readonly guestUser: number;
+  readonly guestKernel: number;
+  readonly vmm: number;
+  /** Wanted to run, had no pCPU. */
+  readonly ready: number;
+  /** Waiting for the host (disk), or paused. */
+  readonly blocked: number;
+  /** HLT: idle. */
+  readonly halted: number;
+  readonly instructions: number;
+}
+
+export interface LoadSample {
+  readonly id: string;
+  /** Milliseconds since the epoch, at the end of the interval. */
+  readonly time: number;
+  /** Seconds. */
+  readonly interval: number;
+  readonly vcpus: readonly VcpuLoad[];
+  /** Exits by reason in the interval. */
+  readonly exits: Readonly<Record<string, number>>;
+}
+
+export interface HostInfo {
+  readonly os: string;
+  readonly arch: string;
+  readonly cpu: string;
+  readonly vendor: string;
+  readonly sockets: number;
+  readonly cores: number;
+  readonly threads: number;
+  readonly numaNodes: number;
+  /** MiB. */
+  readonly memory: number;
+  readonly memoryFree: number;
+  readonly virtualization: 'vt-x' | 'amd-v' | 'none' | 'unknown';
+  /** Off in the BIOS as far as can be told. */
+  readonly disabledByFirmware: boolean | 'unknown';
+  readonly nested: boolean;
+  readonly kvm: 'usable' | 'no-permission' | 'absent' | 'unsupported-os';
+  /** What follows for the user, plain sentences. */
+  readonly advice: readonly string[];
+  readonly limits: { readonly memoryMax: number; readonly vcpusMax: number };
+  readonly version: string;
+  readonly stateDir: string;
+  readonly pcpus: number;
+  readonly policy: string;
+}
+
+/** A mistake of the user or of the host, in one sentence (what, where, why). `field`: the form's field it belongs to, if any. */
+export class UserError extends Error {
+  readonly field: string | undefined;
+  constructor(message: string, field?: string) {
+    super(message);
+    this.field = field;
+  }
+}
+
+/** What a new or changed definition is made from; checked as a whole, and the first mistake is thrown as a UserError. */
+export type VmDraft = Omit<VmDefinition, 'id' | 'created'>;
+
+export interface HostEvents {
+  /** A VM appeared, changed state or definition, or was removed (`summary` absent). */
+  change: (id: string, summary: VmSummary | undefined) => void;
+  /** Serial output, as it came. */
+  console: (id: string, port: number, data: Uint8Array) => void;
+  /** Once a second for each VM that is not off. */
+  load: (sample: LoadSample) => void;
+  log: (id: string, line: string) => void;
+}
+
+/** The VM library and its pCPUs: one object per process. */
+export interface Host {
+  info(): Promise<HostInfo>;
+  list(): { vms: VmSummary[]; damaged: DamagedDefinition[] };
+  create(draft: VmDraft): Promise<VmSummary>;
+  edit(id: string, draft: VmDraft): Promise<VmSummary>;
+  delete(id: string): Promise<void>;
+  start(id: string): Promise<void>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  reset(id: string): Promise<void>;
+  /** Presses the ACPI power button. */
+  shutdown(id: string): Promise<void>;
+  forceOff(id: string): Promise<void>;
+  write(id: string, port: number, data: Uint8Array): void;
+  /** The last 256 KiB of a port's output, also after the VM went off. */
+  scrollback(id: string, port: number): Uint8Array;
+  /** Samples kept: the last hour. */
+  history(id: string): LoadSample[];
+  log(id: string): string[];
+  on<K extends keyof HostEvents>(event: K, listener: HostEvents[K]): () => void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,167 @@
+/**
+ * The state of one vCPU in machine memory. Everything that executes guest code gets the byte address of this structure as its first
+ * parameter (`cpu`) and keeps nothing of its own. Sections are of the Intel SDM unless said otherwise.
+ */
+import { struct } from './struct.ts';
+
+/** A segment register with its hidden part (vol. 3A, 3.4.3). `attributes` are the descriptor's bits 40..47 and 52..55 in bits 0..7 and
+ *  12..15, as VT-x stores them (vol. 3C, table 24-2); bit 16 set: unusable (null). */
+export const Segment = struct('Segment', { base: 'u64', limit: 'u32', attributes: 'u32', selector: 'u32', reserved: 'u32' });
+
+/**
+ * What a memory operand of a segment adds and may reach: derived from `Segment` and the mode whenever either changes.
+ * An access of `size` bytes at effective address `ea` is inside if `ea + (size - 1) <u readEnd` (or `writeEnd`).
+ * 0: the fast path never passes (null, not readable, expand-down, ...) and the slow path decides.
+ * In 64-bit mode both ends are 2^64 - 1, and the base is 0 except for FS and GS.
+ */
+export const Reach = struct('Reach', { base: 'u64', readEnd: 'u64', writeEnd: 'u64' });
+
+export const DescriptorTable = struct('DescriptorTable', { base: 'u64', limit: 'u32', reserved: 'u32' });
+
+/** Indices into `segments` and `reach`, in encoding order. `reach[FLAT]` is base 0 with no limit. */
+export const ES = 0;
+export const CS = 1;
+export const SS = 2;
+export const DS = 3;
+export const FS = 4;
+export const GS = 5;
+export const LDTR = 6;
+export const TR = 7;
+export const FLAT = 6;
+
+/**
+ * Arithmetic flags are lazy, in two words that need no knowledge of the instruction that made them:
+ *   flagResult  the result, sign-extended from its operand size to 64 bits. ZF = (flagResult == 0).
+ *   flagAux     bit 31 CF · bit 30 CF xor OF · bit 3 AF · bits 8..15 P: PF = even parity of (flagResult ^ P) & 0xff · bit 0: SF = sign ^ bit 0
+ * `eflags` holds the rest (TF, IF, DF, IOPL, NT, RF, VM, AC, VIF, VIP, ID; bit 1 is 1); its arithmetic bits are always 0.
+ */
+export const Cpu = struct('Cpu', {
+  // -- registers: offsets of these are what decoded records carry; keep them below 64 KiB and gpr first
+  gpr: ['u64', 16],
+  /** Always 0: the base or index of an address that has none. */
+  zero: 'u64',
+  rip: 'u64',
+  flagResult: 'u64',
+  flagAux: 'u32',
+  eflags: 'u32',
+  xmm: ['v128', 16],
+  /** x87 registers in physical order, 16 bytes each: significand u64 at 0, sign and exponent u16 at 8. MMX registers are the significands. */
+  fpr: ['v128', 8],
+  fpuControl: 'u16',
+  fpuStatus: 'u16',
+  /** The tag word with two bits a register, as FSTENV stores it. TOP is in fpuStatus bits 11..13. */
+  fpuTag: 'u16',
+  fpuOpcode: 'u16',
+  mxcsr: 'u32',
+  fpuCs: 'u16',
+  fpuDs: 'u16',
+  fpuIp: 'u64',
+  fpuDp: 'u64',
+
+  // -- what the fast paths read
+  reach: [Reach, 7],
+  /** Linear addresses are ANDed with this: 0xffffffff outside 64-bit mode, all ones in it. */
+  linearMask: 'u64',
+  /** The stack pointer's mask by SS.B or 64-bit mode: 0xffff, 0xffffffff, all ones. */
+  stackMask: 'u64',
+  /**
+   * RIP of the instruction being executed is `ripBase + record.pageOffset` (masked to the code size): it is set when a block is entered.
+   * `rip` itself is only right between blocks; an instruction that ends a block stores it.
+   */
+  ripBase: 'u64',
+  /** Byte address of the data TLB in use: by CPL and SMAP (see tlb.ts). */
+  tlb: 'u32',
+  /** Instructions left before `run` looks at events and may return; signed. Blocks subtract their length. */
+  budget: 'i32',
+  /** Bits of EVENT_*: `run` looks at them between blocks. Written with atomics from other threads. */
+  event: 'u32',
+  cpl: 'u32',
+  /** CODE_16, CODE_32 or CODE_64: what the decoder is to assume; derived from CS and EFER. */
+  codeSize: 'u32',
+  /** 1 for one instruction after STI, MOV SS, POP SS: no interrupt is taken. */
+  interruptShadow: 'u32',
+  /** 1 while in HLT. */
+  halted: 'u32',
+
+  // -- system registers
+  segments: [Segment, 8],
+  gdtr: DescriptorTable,
+  idtr: DescriptorTable,
+  cr0: 'u64',
+  cr2: 'u64',
+  cr3: 'u64',
+  cr4: 'u64',
+  cr8: 'u64',
+  xcr0: 'u64',
+  efer: 'u64',
+  dr: ['u64', 8],
+  star: 'u64',
+  lstar: 'u64',
+  cstar: 'u64',
+  sfmask: 'u64',
+  kernelGsBase: 'u64',
+  tscAux: 'u64',
+  sysenterCs: 'u64',
+  sysenterEsp: 'u64',
+  sysenterEip: 'u64',
+  apicBase: 'u64',
+  pat: 'u64',
+  miscEnable: 'u64',
+  mtrrDefType: 'u64',
+  mtrrFixed: ['u64', 11],
+  mtrrPhys: ['u64', 16],
+  /** Added to the machine's TSC. */
+  tscOffset: 'u64',
+  tscDeadline: 'u64',
+
+  // -- a fault on its way to delivery: set by whoever throws
+  /** 1 from the throw until it is delivered. */
+  faultPending: 'u32',
+  faultVector: 'u32',
+  faultError: 'u32',
+  faultHasError: 'u32',
+  /** 1 if the trap comes after the instruction (single-step, data breakpoint): RIP is already the next one's. */
+  faultIsTrap: 'u32',
+  /** The vector being delivered, or 0xffffffff: for double and triple faults. */
+  delivering: 'u32',
+  /** SHUTDOWN_*: why the processor shut down. */
+  shutdown: 'u32',
+
+  // -- the slow path's bounce buffer: an access that crosses pages, is MMIO or is otherwise not plain memory goes through it
+  bounce: ['u8', 32],
+  bounceAddress: 'u64',
+  bouncePhysical: ['u64', 2],
+  bounceSize: 'u32',
+  bounceKind: 'u32',
+
+  // -- identity and accounting
+  index: 'u32',
+  apicId: 'u32',
+  /** Instructions retired before the current `run`. */
+  instructions: 'u64',
+  /** The model that CPUID and the decoder obey (see core/spec/cpuid.ts): leaves as 6 u32 each: leaf, subleaf, eax, ebx, ecx, edx. */
+  cpuidLeaves: 'u32',
+  cpuidTable: ['u32', 6 * 48],
+  /** FEATURE_* words, from the model. */
+  features: ['u32', 8],
+});
+
+export const CODE_16 = 0;
+export const CODE_32 = 1;
+export const CODE_64 = 2;
+
+/** An interrupt is asked for by the local APIC or the PIC (level: stays until acknowledged or withdrawn). */
+export const EVENT_INTERRUPT = 1;
+export const EVENT_NMI = 2;
+/** INIT or reset. */
+export const EVENT_INIT = 4;
+export const EVENT_STARTUP = 8;
+/** Another thread wants this vCPU to leave `run`. */
+export const EVENT_KICK = 16;
+/** TF is set, or a debug trap is pending. */
+export const EVENT_TRAP = 32;
+
+export const SHUTDOWN_NONE = 0;
+export const SHUTDOWN_TRIPLE_FAULT = 1;
+/** The core itself is wrong: a case that must not happen. */
+export const SHUTDOWN_INTERNAL = 2;

@@ -1,0 +1,5 @@
+export * from './struct.ts';
+export * from './cpu.ts';
+export * from './tlb.ts';
+export * from './code.ts';
+export * from './machine.ts';

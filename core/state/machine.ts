@@ -1,0 +1,105 @@
+/** The layout of a machine's memory: where everything of a VM lives (docs/architecture.md draws it). */
+import { CODE_HASH_ENTRIES, CodeHash, CodePage, Record } from './code.ts';
+import { Cpu } from './cpu.ts';
+import { struct } from './struct.ts';
+import { Tlb } from './tlb.ts';
+
+export const PAGE = 4096;
+export const MIB = 1 << 20;
+
+/** At address 0. Addresses are bytes from the start of machine memory. */
+export const Control = struct('Control', {
+  magic: 'u32',
+  version: 'u32',
+  vcpus: 'u32',
+  cpus: 'u32',
+  tlbs: 'u32',
+  devices: 'u32',
+  devicesEnd: 'u32',
+  codeHash: 'u32',
+  codePages: 'u32',
+  records: 'u32',
+  recordsEnd: 'u32',
+  /** Next free record: reset when the array is full (everything decoded is then forgotten). */
+  recordsNext: 'u32',
+  ram: 'u32',
+  /** Bytes of RAM in all; `ramLow` of them from guest-physical 0, the rest from 4 GiB. */
+  ramSize: 'u32',
+  ramLow: 'u32',
+  /** What the decoder assumes beyond the mode; a change forgets all decoded code. */
+  codeEpoch: 'u32',
+  /** TSC ticks per second, and the machine's time: nanoseconds at which it was last stopped. */
+  tscHz: 'f64',
+  /** Times a row or an opcode raised #UD for want of an implementation, and code invalidations, for --stats. */
+  invalidations: 'u64',
+  decodedInstructions: 'u64',
+  codeFlushes: 'u64',
+});
+
+export const MAGIC = 0x52494e47;
+export const VERSION = 1;
+
+/** AssemblyScript's constants: a fixed place, the same in every machine (asc --memoryBase). */
+export const STATICS = 0x1000;
+export const STATICS_END = 0x10000;
+export const CPUS = 0x10000;
+/** Bytes a vCPU's state takes, page-aligned. */
+export const CPU_STRIDE = Math.ceil(Cpu.size / PAGE) * PAGE;
+
+/** The PCI hole begins here: RAM beyond it continues at 4 GiB. */
+export const RAM_LOW_MAX = 0xc000_0000;
+export const RAM_MAX = 3584 * MIB;
+
+export interface Layout {
+  readonly vcpus: number;
+  readonly ramSize: number;
+  readonly ramLow: number;
+  readonly tlbs: number;
+  readonly devices: number;
+  readonly devicesEnd: number;
+  readonly codeHash: number;
+  readonly codePages: number;
+  readonly records: number;
+  readonly recordsEnd: number;
+  readonly ram: number;
+  /** WebAssembly pages (64 KiB). */
+  readonly pages: number;
+}
+
+/** Room for decoded code: 160 Ki records. */
+const RECORDS = 160 * 1024 * Record.size;
+/** Room for the state of all devices, consoles' rings included. */
+const DEVICES = 2 * MIB;
+
+/** Lays out a machine. `ramSize` in bytes, a multiple of 1 MiB and at most RAM_MAX. */
+export function layout(vcpus: number, ramSize: number): Layout {
+  let at = CPUS + vcpus * CPU_STRIDE;
+  const take = (bytes: number): number => {
+    const start = at;
+    at = Math.ceil((at + bytes) / PAGE) * PAGE;
+    return start;
+  };
+  const tlbs = take(vcpus * Tlb.size);
+  const devices = take(DEVICES);
+  const devicesEnd = at;
+  const codeHash = take(CODE_HASH_ENTRIES * CodeHash.size);
+  const codePages = take((ramSize / PAGE) * CodePage.size);
+  const records = take(RECORDS);
+  const recordsEnd = records + RECORDS;
+  at = Math.ceil(at / 0x10000) * 0x10000;
+  const ram = take(ramSize);
+  return {
+    vcpus,
+    ramSize,
+    ramLow: Math.min(ramSize, RAM_LOW_MAX),
+    tlbs,
+    devices,
+    devicesEnd,
+    codeHash,
+    codePages,
+    records,
+    recordsEnd,
+    ram,
+    pages: Math.ceil(at / 0x10000),
+  };
+}
