@@ -1,0 +1,177 @@
+/** Builds the body of one function: statements in order, expressions as trees, structured control by closures. */
+import { Bytes } from './bytes.ts';
+import { OPS, type OpName } from './ops.ts';
+import { emitOp, local, TYPE_CODE, type Expr, type LocalRef, type Type } from './expr.ts';
+
+export interface Label {
+  /** Depth of nesting at which the construct begins. */
+  readonly depth: number;
+}
+
+export class FunctionBuilder {
+  readonly params: readonly Type[];
+  readonly results: readonly Type[];
+  readonly #locals: Type[] = [];
+  readonly #free: Partial<Record<Type, LocalRef[]>> = {};
+  #body = new Bytes();
+  #depth = 0;
+
+  constructor(params: readonly Type[], results: readonly Type[]) {
+    this.params = params;
+    this.results = results;
+  }
+
+  param(index: number): LocalRef {
+    return local(this.params[index]!, index);
+  }
+
+  /** A new local, zero at first. */
+  local(type: Type): LocalRef {
+    const free = this.#free[type]?.pop();
+    if (free) return free;
+    this.#locals.push(type);
+    return local(type, this.params.length + this.#locals.length - 1);
+  }
+
+  /** Gives a local back for reuse. */
+  release(l: LocalRef): void {
+    (this.#free[l.type] ??= []).push(l);
+  }
+
+  /** Evaluates now, once. */
+  let(value: Expr): LocalRef {
+    const l = this.local(value.type);
+    this.set(l, value);
+    return l;
+  }
+
+  set(l: LocalRef, value: Expr): void {
+    value.emit(this.#body);
+    this.#body.u8(0x21);
+    this.#body.u32(l.index);
+  }
+
+  /** A store or another instruction without a result. */
+  do(name: OpName, args: readonly Expr[], immediate = 0): void {
+    if (!OPS[name][1].endsWith('>')) throw new Error(`${name} has a result`);
+    for (const a of args) a.emit(this.#body);
+    emitOp(this.#body, name, immediate);
+  }
+
+  drop(value: Expr): void {
+    value.emit(this.#body);
+    this.#body.u8(0x1a);
+  }
+
+  /** A call without a result. */
+  call(index: number, args: readonly Expr[]): void {
+    for (const a of args) a.emit(this.#body);
+    this.#body.u8(0x10);
+    this.#body.u32(index);
+  }
+
+  return(value?: Expr): void {
+    value?.emit(this.#body);
+    this.#body.u8(0x0f);
+  }
+
+  /** Leaves a value on the stack: the function's result, as the last statement. */
+  yield(value: Expr): void {
+    value.emit(this.#body);
+  }
+
+  unreachable(): void {
+    this.#body.u8(0x00);
+  }
+
+  #construct(opcode: number, inside: (label: Label) => void): void {
+    this.#body.u8(opcode);
+    this.#body.u8(0x40);
+    this.#depth++;
+    inside({ depth: this.#depth });
+    this.#depth--;
+    this.#body.u8(0x0b);
+  }
+
+  /** Branching to the label leaves the block. */
+  block(inside: (label: Label) => void): void {
+    this.#construct(0x02, inside);
+  }
+
+  /** Branching to the label repeats. */
+  loop(inside: (label: Label) => void): void {
+    this.#construct(0x03, inside);
+  }
+
+  if(condition: Expr, then: () => void, otherwise?: () => void): void {
+    if (typeof condition.value === 'number') {
+      if (condition.value) then();
+      else otherwise?.();
+      return;
+    }
+    condition.emit(this.#body);
+    this.#construct(0x04, () => {
+      then();
+      if (otherwise) {
+        this.#body.u8(0x05);
+        otherwise();
+      }
+    });
+  }
+
+  /** Legacy exception handling: `tag`'s parameters are none. */
+  try(inside: () => void, tag: number, handler: () => void): void {
+    this.#body.u8(0x06);
+    this.#body.u8(0x40);
+    this.#depth++;
+    inside();
+    this.#body.u8(0x07);
+    this.#body.u32(tag);
+    handler();
+    this.#depth--;
+    this.#body.u8(0x0b);
+  }
+
+  throw(tag: number): void {
+    this.#body.u8(0x08);
+    this.#body.u32(tag);
+  }
+
+  br(label: Label): void {
+    this.#body.u8(0x0c);
+    this.#body.u32(this.#depth - label.depth);
+  }
+
+  brIf(label: Label, condition: Expr): void {
+    condition.emit(this.#body);
+    this.#body.u8(0x0d);
+    this.#body.u32(this.#depth - label.depth);
+  }
+
+  brTable(labels: readonly Label[], otherwise: Label, selector: Expr): void {
+    selector.emit(this.#body);
+    this.#body.u8(0x0e);
+    this.#body.u32(labels.length);
+    for (const l of labels) this.#body.u32(this.#depth - l.depth);
+    this.#body.u32(this.#depth - otherwise.depth);
+  }
+
+  /** The function's code entry (core spec, 5.5.13), without its size. */
+  encode(): Bytes {
+    const out = new Bytes();
+    const runs: [number, Type][] = [];
+    for (const t of this.#locals) {
+      const last = runs[runs.length - 1];
+      if (last && last[1] === t) last[0]++;
+      else runs.push([1, t]);
+    }
+    out.u32(runs.length);
+    for (const [n, t] of runs) {
+      out.u32(n);
+      out.u8(TYPE_CODE[t]);
+    }
+    out.append(this.#body);
+    out.u8(0x0b);
+    return out;
+  }
+}

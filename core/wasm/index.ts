@@ -1,0 +1,5 @@
+export * from './bytes.ts';
+export * from './expr.ts';
+export * from './function.ts';
+export * from './module.ts';
+export { OPS, type OpName } from './ops.ts';
