@@ -41,6 +41,8 @@ export const PREFIX_REP = 2;
 export const PREFIX_REPNE = 4;
 export const PREFIX_OPERAND = 8;
 export const PREFIX_ADDRESS = 16;
+/** REX.W: with PREFIX_OPERAND and the code size it gives a helper the operand size. */
+export const PREFIX_REXW = 32;
 
 /** Handlers with a fixed place in the table. */
 export const HANDLER_STALE = 0;

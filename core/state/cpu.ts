@@ -144,6 +144,15 @@ export const Cpu = struct('Cpu', {
   cpuidTable: ['u32', 6 * 48],
   /** FEATURE_* words, from the model. */
   features: ['u32', 8],
+
+  // -- paging
+  /** The page-directory-pointer-table entries as MOV CR3 loaded them (PAE paging, vol. 3A, 4.4.1). */
+  pdpte: ['u64', 4],
+  /** Bits that a physical address may have: 2^MAXPHYADDR - 1, from CPUID leaf 0x80000008. */
+  physicalMask: 'u64',
+  /** What the last page walk found: the guest-physical address of the 4 KiB page, and WALK_* (assembly/paging.ts). */
+  walkPhysical: 'u64',
+  walkFlags: 'u32',
 });
 
 export const CODE_16 = 0;

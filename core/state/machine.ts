@@ -34,6 +34,10 @@ export const Control = struct('Control', {
   invalidations: 'u64',
   decodedInstructions: 'u64',
   codeFlushes: 'u64',
+  /** Which 16 KiB windows of 0xc0000..0xfffff the guest may write (bit 0: 0xc0000); flush every TLB when it changes. */
+  romWritable: 'u32',
+  /** Held while decoded code is linked or unlinked (assembly/codepages.ts). */
+  codeLock: 'u32',
 });
 
 export const MAGIC = 0x52494e47;

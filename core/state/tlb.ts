@@ -1,5 +1,5 @@
 /**
- * A vCPU's software TLB: three direct-mapped arrays, chosen by who accesses. An entry serves one 4 KiB page of linear addresses.
+ * A vCPU's software TLB: direct-mapped arrays, chosen by who accesses. An entry serves one 4 KiB page of linear addresses.
  * A tag is the page's linear address (bits 0..11 zero), or TLB_EMPTY where that kind of access must go through the slow path
  * (not permitted, not dirty yet, MMIO, holds decoded code, empty). An access of `size` bytes hits if
  * `(linear + (size - 1)) & ~0xfff == tag`: one that crosses pages never does.
@@ -19,7 +19,17 @@ export const TLB_EMPTY = 1;
 export const TLB_SUPERVISOR = 0;
 export const TLB_USER = 1;
 export const TLB_SUPERVISOR_SMAP = 2;
-export const TLB_MODES = 3;
+/** User accesses with alignment checked (#AC): stays empty, so that every access takes the slow path. */
+export const TLB_USER_ALIGNED = 3;
+export const TLB_MODES = 4;
 
 /** `physicalPage` is the index of the 4 KiB page in RAM (machine memory), for the code map. */
-export const Tlb = struct('Tlb', { entries: [TlbEntry, TLB_ENTRIES * TLB_MODES] });
+export const Tlb = struct('Tlb', {
+  entries: [TlbEntry, TLB_ENTRIES * TLB_MODES],
+  /** One bit an entry: in use; of a global page; part of a page larger than 4 KiB. A flush costs what is in use, not the whole array. */
+  used: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
+  global: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
+  large: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
+  /** 1 once an entry of a 1 GiB page has been filled in since the last full flush. */
+  huge: 'u32',
+});
