@@ -1,0 +1,11 @@
+/** One monotonic clock for all threads of the process: `performance.now()` counts from each thread's own start. */
+import { hrtime } from 'node:process';
+
+const [seconds, nanoseconds] = hrtime();
+const base = seconds * 1000 + nanoseconds / 1e6 - performance.now();
+
+/** Milliseconds since some time in the past, the same in every thread. */
+export const milliseconds = (): number => base + performance.now();
+
+/** Seconds. */
+export const monotonic = (): number => milliseconds() / 1000;

@@ -1,0 +1,100 @@
+/**
+ * Exits: a vCPU leaves guest execution for the VMM, with a reason (Intel SDM vol. 3C, appendix C names the same events for VT-x). Some are
+ * taken inside a call from the engine and resume where they were (port and memory I/O, the interrupt that is acknowledged); some end `run`.
+ */
+import type { ProcessorBus } from '../bus/processor.ts';
+
+export type Exit =
+  | { readonly reason: 'io-in'; readonly port: number; readonly size: number }
+  | { readonly reason: 'io-out'; readonly port: number; readonly size: number; readonly value: number }
+  | { readonly reason: 'mmio-read'; readonly low: number; readonly high: number; readonly size: number }
+  | { readonly reason: 'mmio-write'; readonly low: number; readonly high: number; readonly size: number; readonly value: number }
+  /** An interrupt is about to be delivered: its vector is asked for. */
+  | { readonly reason: 'interrupt' }
+  /** The task priority (CR8) was read or written: interrupts may have become deliverable. */
+  | { readonly reason: 'task-priority-read' }
+  | { readonly reason: 'task-priority-write'; readonly value: number }
+  /** IA32_APIC_BASE or IA32_TSC_DEADLINE was written. */
+  | { readonly reason: 'msr-write'; readonly msr: number; readonly low: number; readonly high: number }
+  /** HLT with nothing to wake it. */
+  | { readonly reason: 'halt' }
+  /** The instructions that it was given are used up. */
+  | { readonly reason: 'budget' }
+  /** Another thread wants attention (EVENT_KICK). */
+  | { readonly reason: 'kick' }
+  /** Triple fault. */
+  | { readonly reason: 'shutdown' }
+  /** The core itself is wrong: a case that must not happen. */
+  | { readonly reason: 'internal'; readonly detail: string };
+
+export type ExitReason = Exit['reason'];
+
+/** The order of the counters in shared memory. */
+export const EXIT_REASONS = [
+  'io-in',
+  'io-out',
+  'mmio-read',
+  'mmio-write',
+  'interrupt',
+  'task-priority-read',
+  'task-priority-write',
+  'msr-write',
+  'halt',
+  'budget',
+  'kick',
+  'shutdown',
+  'internal',
+] as const satisfies readonly ExitReason[];
+
+// Every reason has its counter: this fails to compile when one is missing.
+true satisfies ExitReason extends (typeof EXIT_REASONS)[number] ? true : never;
+
+/** What comes after an exit. */
+export type Verdict =
+  /** Goes on; `value` is what was read (0 where nothing was). */
+  | { readonly next: 'resume'; readonly value: number }
+  /** Waits until an interrupt or a device's deadline. */
+  | { readonly next: 'wait' }
+  /** The scheduler decides who runs now. */
+  | { readonly next: 'yield' }
+  /** Never runs again: the VM crashed. */
+  | { readonly next: 'crash'; readonly status: 'triple-fault' | 'internal'; readonly detail: string };
+
+const WAIT: Verdict = { next: 'wait' };
+const YIELD: Verdict = { next: 'yield' };
+const DONE: Verdict = { next: 'resume', value: 0 };
+
+/** Handles one exit of vCPU `cpu` (the address of its state) against the machine. Throws what a device throws. */
+export function handleExit(exit: Exit, cpu: number, bus: ProcessorBus): Verdict {
+  switch (exit.reason) {
+    case 'io-in':
+      return { next: 'resume', value: bus.readPort(cpu, exit.port, exit.size) };
+    case 'io-out':
+      bus.writePort(cpu, exit.port, exit.size, exit.value);
+      return DONE;
+    case 'mmio-read':
+      return { next: 'resume', value: bus.readMmio(cpu, exit.low, exit.high, exit.size) };
+    case 'mmio-write':
+      bus.writeMmio(cpu, exit.low, exit.high, exit.size, exit.value);
+      return DONE;
+    case 'interrupt':
+      return { next: 'resume', value: bus.acknowledgeInterrupt(cpu) };
+    case 'task-priority-read':
+      return { next: 'resume', value: bus.readTaskPriority(cpu) };
+    case 'task-priority-write':
+      bus.taskPriority(cpu, exit.value);
+      return DONE;
+    case 'msr-write':
+      bus.apicMsr(cpu, exit.msr, exit.low, exit.high);
+      return DONE;
+    case 'halt':
+      return WAIT;
+    case 'budget':
+    case 'kick':
+      return YIELD;
+    case 'shutdown':
+      return { next: 'crash', status: 'triple-fault', detail: 'triple fault' };
+    case 'internal':
+      return { next: 'crash', status: 'internal', detail: exit.detail };
+  }
+}
