@@ -26,10 +26,14 @@ export const TLB_MODES = 4;
 /** `physicalPage` is the index of the 4 KiB page in RAM (machine memory), for the code map. */
 export const Tlb = struct('Tlb', {
   entries: [TlbEntry, TLB_ENTRIES * TLB_MODES],
-  /** One bit an entry: in use; of a global page; part of a page larger than 4 KiB. A flush costs what is in use, not the whole array. */
+  /**
+   * One bit an entry: in use; of a global page; part of a page larger than 4 KiB; may be written, but only by the slow path because the
+   * page holds decoded code. A flush costs what is in use, not the whole array.
+   */
   used: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
   global: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
   large: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
+  closed: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
   /** 1 once an entry of a 1 GiB page has been filled in since the last full flush. */
   huge: 'u32',
 });
