@@ -1,0 +1,20 @@
+/** What the machine does for the processor: `ProcessorBus` in core/bus/processor.ts, imported from module "host". */
+
+@external("host", "readPort")
+export declare function readPort(cpu: usize, port: u32, size: u32): u32;
+@external("host", "writePort")
+export declare function writePort(cpu: usize, port: u32, size: u32, value: u32): void;
+@external("host", "readMmio")
+export declare function readMmio(cpu: usize, low: u32, high: u32, size: u32): u32;
+@external("host", "writeMmio")
+export declare function writeMmio(cpu: usize, low: u32, high: u32, size: u32, value: u32): void;
+@external("host", "acknowledgeInterrupt")
+export declare function acknowledgeInterrupt(cpu: usize): i32;
+@external("host", "tsc")
+export declare function tsc(cpu: usize): f64;
+@external("host", "taskPriority")
+export declare function taskPriority(cpu: usize, value: u32): void;
+@external("host", "readTaskPriority")
+export declare function readTaskPriority(cpu: usize): u32;
+@external("host", "apicMsr")
+export declare function apicMsr(cpu: usize, msr: u32, low: u32, high: u32): void;

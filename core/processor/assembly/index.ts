@@ -1,0 +1,8 @@
+/** What the interpreter's handlers and the host call: one line a file. */
+export * from './fault';
+export * from './flags';
+export * from './tlb';
+export * from './codepages';
+export * from './paging';
+export * from './memory';
+export * from './cpuid';

@@ -1,0 +1,326 @@
+/** Address translation: no paging, 32-bit, PAE and 4-level paging (SDM vol. 3A, chapter 4). */
+import {
+  CONTROL_ram,
+  CONTROL_ramLow,
+  CONTROL_ramSize,
+  CPU_cpl,
+  CPU_cr0,
+  CPU_cr3,
+  CPU_cr4,
+  CPU_efer,
+  CPU_pdpte,
+  CPU_physicalMask,
+  CPU_walkFlags,
+  CPU_walkPhysical,
+  TLBENTRY_execTag,
+  TLBENTRY_physicalPage,
+  TLBENTRY_readTag,
+  TLBENTRY_writeTag,
+  TLB_SUPERVISOR,
+  TLB_SUPERVISOR_SMAP,
+  TLB_USER,
+} from './layout';
+import { invalidateCode } from './codepages';
+import { PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE, generalProtection, pageFault } from './fault';
+import { hasPage1Gb, hasPse36 } from './cpuid';
+import {
+  WALK_DIRTY,
+  WALK_GLOBAL,
+  WALK_HUGE,
+  WALK_LARGE,
+  WALK_NO_EXECUTE,
+  WALK_USER,
+  WALK_WRITE,
+  fillTlb,
+  isClosed,
+  isRom,
+  tlbEntry,
+} from './tlb';
+
+export const ACCESS_READ: u32 = 0;
+export const ACCESS_WRITE: u32 = 1;
+export const ACCESS_FETCH: u32 = 2;
+
+/** Set in the result of `translate` where the page is not RAM: the rest is the guest-physical address. */
+export const MMIO: u64 = 1 << 63;
+export const NOT_RAM: u32 = 0xffffffff;
+
+const CR0_WP: u64 = 1 << 16;
+const CR0_PG: u64 = 1 << 31;
+const CR4_PSE: u64 = 1 << 4;
+const CR4_PAE: u64 = 1 << 5;
+const CR4_PGE: u64 = 1 << 7;
+const CR4_SMEP: u64 = 1 << 20;
+const EFER_LMA: u64 = 1 << 10;
+const EFER_NXE: u64 = 1 << 11;
+
+const P: u64 = 1;
+const RW: u64 = 2;
+const US: u64 = 4;
+const A: u64 = 0x20;
+const D: u64 = 0x40;
+const PS: u64 = 0x80;
+const G: u64 = 0x100;
+const XD: u64 = 1 << 63;
+/** Bits 12..51: where an entry holds an address. */
+const ADDRESS: u64 = 0x000ffffffffff000;
+
+/** RAM offset of a guest-physical address, or NOT_RAM. */
+export function ramOffset(physical: u64): u32 {
+  const low = load<u32>(0, CONTROL_ramLow);
+  if (physical < <u64>low) return physical - 0xa0000 < 0x20000 ? NOT_RAM : <u32>physical;
+  if (physical >= 0x100000000 && physical - 0x100000000 < <u64>(load<u32>(0, CONTROL_ramSize) - low))
+    return low + <u32>(physical - 0x100000000);
+  return NOT_RAM;
+}
+
+/** Host address of a paging-structure entry, or 0 where there is no RAM: it then reads as all ones. */
+// @ts-ignore: decorator
+@inline
+function entryAddress(physical: u64): usize {
+  const at = ramOffset(physical);
+  return at == NOT_RAM ? 0 : <usize>load<u32>(0, CONTROL_ram) + at;
+}
+
+// @ts-ignore: decorator
+@inline
+function entry64(at: usize): u64 {
+  return at ? load<u64>(at) : <u64>-1;
+}
+
+/** Sets `bits` in an entry that was read as `value`; false if another vCPU changed it meanwhile: the walk begins anew. */
+function mark64(at: usize, value: u64, bits: u64): bool {
+  if ((value & bits) == bits || at == 0) return true;
+  const offset = <u32>(at - load<u32>(0, CONTROL_ram));
+  if (isRom(offset)) return true;
+  if (atomic.cmpxchg<u64>(at, value, value | bits) != value) return false;
+  invalidateCode(offset >>> 12, offset & 0xfff, (offset & 0xfff) + 7);
+  return true;
+}
+
+function mark32(at: usize, value: u32, bits: u32): bool {
+  if ((value & bits) == bits || at == 0) return true;
+  const offset = <u32>(at - load<u32>(0, CONTROL_ram));
+  if (isRom(offset)) return true;
+  if (atomic.cmpxchg<u32>(at, value, value | bits) != value) return false;
+  invalidateCode(offset >>> 12, offset & 0xfff, (offset & 0xfff) + 3);
+  return true;
+}
+
+function raisePageFault(cpu: usize, linear: u64, access: u32, mode: u32, code: u32): void {
+  let error = code;
+  if (access == ACCESS_WRITE) error |= PF_WRITE;
+  if (mode == TLB_USER) error |= PF_USER;
+  if (access == ACCESS_FETCH) {
+    const cr4 = load<u64>(cpu, CPU_cr4);
+    if (cr4 & CR4_SMEP || (cr4 & CR4_PAE && load<u64>(cpu, CPU_efer) & EFER_NXE)) error |= PF_FETCH;
+  }
+  pageFault(cpu, linear, error);
+}
+
+/** Whether a page with the rights in `flags` may be accessed (4.6.1). */
+function permitted(cpu: usize, access: u32, mode: u32, flags: u32): bool {
+  const user = (flags & WALK_USER) != 0;
+  if (mode == TLB_USER) {
+    if (!user) return false;
+    if (access == ACCESS_WRITE) return (flags & WALK_WRITE) != 0;
+  } else if (access == ACCESS_FETCH) {
+    if (user && load<u64>(cpu, CPU_cr4) & CR4_SMEP) return false;
+  } else {
+    if (user && mode == TLB_SUPERVISOR_SMAP) return false;
+    if (access == ACCESS_WRITE) return (flags & WALK_WRITE) != 0 || !(load<u64>(cpu, CPU_cr0) & CR0_WP);
+  }
+  return access != ACCESS_FETCH || !(flags & WALK_NO_EXECUTE);
+}
+
+/** Leaves the result in Cpu.walkPhysical and Cpu.walkFlags. */
+// @ts-ignore: decorator
+@inline
+function found(cpu: usize, physical: u64, flags: u32): void {
+  store<u64>(cpu, physical, CPU_walkPhysical);
+  store<u32>(cpu, flags, CPU_walkFlags);
+}
+
+/** 32-bit paging (4.3). False: an entry changed under the walk. */
+function walk32(cpu: usize, linear: u64, access: u32, mode: u32): bool {
+  const cr4 = load<u64>(cpu, CPU_cr4);
+  const pdeAt = entryAddress((load<u64>(cpu, CPU_cr3) & 0xfffff000) + ((linear >>> 20) & 0xffc));
+  const pde: u32 = pdeAt ? load<u32>(pdeAt) : 0xffffffff;
+  if (!(pde & <u32>P)) raisePageFault(cpu, linear, access, mode, 0);
+  const write = access == ACCESS_WRITE;
+  if (pde & <u32>PS && cr4 & CR4_PSE) {
+    // Bits 13..20 are bits 32..39 of the address as far as the processor has them (PSE-36); the rest, and bit 21, are reserved.
+    const high = <u64>((pde >>> 13) & 0xff);
+    const highMask = hasPse36(cpu) ? load<u64>(cpu, CPU_physicalMask) >>> 32 : 0;
+    if (pde & 0x200000 || high & ~highMask) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+    let flags: u32 = WALK_LARGE;
+    if (pde & <u32>RW) flags |= WALK_WRITE;
+    if (pde & <u32>US) flags |= WALK_USER;
+    if (pde & <u32>G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
+    if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
+    if (!mark32(pdeAt, pde, write ? <u32>(A | D) : <u32>A)) return false;
+    if (write || pde & <u32>D) flags |= WALK_DIRTY;
+    found(cpu, (high << 32) | (pde & 0xffc00000) | (linear & 0x3ff000), flags);
+    return true;
+  }
+  const pteAt = entryAddress(<u64>(pde & 0xfffff000) + ((linear >>> 10) & 0xffc));
+  const pte: u32 = pteAt ? load<u32>(pteAt) : 0xffffffff;
+  if (!(pte & <u32>P)) raisePageFault(cpu, linear, access, mode, 0);
+  let flags: u32 = 0;
+  if (pde & pte & <u32>RW) flags |= WALK_WRITE;
+  if (pde & pte & <u32>US) flags |= WALK_USER;
+  if (pte & <u32>G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
+  if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
+  if (!mark32(pdeAt, pde, <u32>A) || !mark32(pteAt, pte, write ? <u32>(A | D) : <u32>A)) return false;
+  if (write || pte & <u32>D) flags |= WALK_DIRTY;
+  found(cpu, pte & 0xfffff000, flags);
+  return true;
+}
+
+/** PAE (4.4) and 4-level paging (4.5). False: an entry changed under the walk. */
+function walk64(cpu: usize, linear: u64, access: u32, mode: u32): bool {
+  const long = (load<u64>(cpu, CPU_efer) & EFER_LMA) != 0;
+  const cr4 = load<u64>(cpu, CPU_cr4);
+  const write = access == ACCESS_WRITE;
+  // Bits that must be 0 in every entry.
+  let reserved = ~load<u64>(cpu, CPU_physicalMask) & ADDRESS;
+  if (!long) reserved |= 0x7ff0000000000000;
+  if (!(load<u64>(cpu, CPU_efer) & EFER_NXE)) reserved |= XD;
+
+  let pml4eAt: usize = 0;
+  let pml4e: u64 = RW | US | A;
+  let pdpteAt: usize = 0;
+  let pdpte: u64;
+  /** Rights of all levels together: RW and US are ANDed, XD is ORed. */
+  let rights: u64 = RW | US;
+  let noExecute: u64 = 0;
+
+  if (long) {
+    pml4eAt = entryAddress((load<u64>(cpu, CPU_cr3) & ADDRESS) + ((linear >>> 36) & 0xff8));
+    pml4e = entry64(pml4eAt);
+    if (!(pml4e & P)) raisePageFault(cpu, linear, access, mode, 0);
+    if (pml4e & (reserved | PS)) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+    pdpteAt = entryAddress((pml4e & ADDRESS) + ((linear >>> 27) & 0xff8));
+    pdpte = entry64(pdpteAt);
+    if (!(pdpte & P)) raisePageFault(cpu, linear, access, mode, 0);
+    const wrong = pdpte & PS ? (hasPage1Gb(cpu) ? reserved | 0x3fffe000 : reserved | PS) : reserved;
+    if (pdpte & wrong) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+    rights &= pml4e & pdpte;
+    noExecute |= pml4e | pdpte;
+    if (pdpte & PS) {
+      let flags: u32 = WALK_LARGE | WALK_HUGE;
+      if (rights & RW) flags |= WALK_WRITE;
+      if (rights & US) flags |= WALK_USER;
+      if (noExecute & XD) flags |= WALK_NO_EXECUTE;
+      if (pdpte & G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
+      if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
+      if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, write ? A | D : A)) return false;
+      if (write || pdpte & D) flags |= WALK_DIRTY;
+      found(cpu, (pdpte & ADDRESS & ~0x3fffffff) | (linear & 0x3ffff000), flags);
+      return true;
+    }
+  } else {
+    // Loaded, and found free of reserved bits, by MOV CR3 and its like.
+    pdpte = load<u64>(cpu + CPU_pdpte + ((<usize>(linear >>> 30) & 3) << 3));
+    if (!(pdpte & P)) raisePageFault(cpu, linear, access, mode, 0);
+    pdpte |= A;
+  }
+
+  const pdeAt = entryAddress((pdpte & ADDRESS) + ((linear >>> 18) & 0xff8));
+  const pde = entry64(pdeAt);
+  if (!(pde & P)) raisePageFault(cpu, linear, access, mode, 0);
+  if (pde & (pde & PS ? reserved | 0x1fe000 : reserved)) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+  rights &= pde;
+  noExecute |= pde;
+  let flags: u32 = 0;
+  if (pde & PS) {
+    flags = WALK_LARGE;
+    if (rights & RW) flags |= WALK_WRITE;
+    if (rights & US) flags |= WALK_USER;
+    if (noExecute & XD) flags |= WALK_NO_EXECUTE;
+    if (pde & G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
+    if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
+    if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, write ? A | D : A)) return false;
+    if (write || pde & D) flags |= WALK_DIRTY;
+    found(cpu, (pde & ADDRESS & ~0x1fffff) | (linear & 0x1ff000), flags);
+    return true;
+  }
+  const pteAt = entryAddress((pde & ADDRESS) + ((linear >>> 9) & 0xff8));
+  const pte = entry64(pteAt);
+  if (!(pte & P)) raisePageFault(cpu, linear, access, mode, 0);
+  if (pte & reserved) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+  rights &= pte;
+  noExecute |= pte;
+  if (rights & RW) flags |= WALK_WRITE;
+  if (rights & US) flags |= WALK_USER;
+  if (noExecute & XD) flags |= WALK_NO_EXECUTE;
+  if (pte & G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
+  if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
+  if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, A)) return false;
+  if (!mark64(pteAt, pte, write ? A | D : A)) return false;
+  if (write || pte & D) flags |= WALK_DIRTY;
+  found(cpu, pte & ADDRESS, flags);
+  return true;
+}
+
+/**
+ * Walks the paging structures for an access in TLB mode `mode` (TLB_SUPERVISOR, TLB_USER, TLB_SUPERVISOR_SMAP), sets accessed and dirty
+ * bits, and leaves the page in Cpu.walkPhysical, its rights in Cpu.walkFlags; or raises #PF.
+ */
+function walk(cpu: usize, linear: u64, access: u32, mode: u32): void {
+  if (!(load<u64>(cpu, CPU_cr0) & CR0_PG)) {
+    // All is permitted: a page that is both user's and (for SMEP and SMAP) not is said by the mode.
+    found(cpu, linear & 0xfffff000, WALK_WRITE | WALK_DIRTY | (mode == TLB_USER ? WALK_USER : 0));
+    return;
+  }
+  if (load<u64>(cpu, CPU_cr4) & CR4_PAE) while (!walk64(cpu, linear, access, mode)) {}
+  else while (!walk32(cpu, linear, access, mode)) {}
+}
+
+/** Translates one byte's address, by the TLB or by a walk that fills it: a RAM offset, or MMIO | guest-physical address; or #PF. */
+export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 {
+  const entry = tlbEntry(cpu, mode, linear);
+  const page = linear & ~0xfff;
+  let hit: bool;
+  if (access == ACCESS_READ) hit = load<u64>(entry, TLBENTRY_readTag) == page;
+  else if (access == ACCESS_FETCH) hit = load<u64>(entry, TLBENTRY_execTag) == page;
+  else hit = load<u64>(entry, TLBENTRY_writeTag) == page || (load<u64>(entry, TLBENTRY_readTag) == page && isClosed(cpu, mode, linear));
+  if (hit) return (<u64>load<u32>(entry, TLBENTRY_physicalPage) << 12) | (linear & 0xfff);
+
+  walk(cpu, linear, access, mode);
+  const physical = load<u64>(cpu, CPU_walkPhysical);
+  const ram = ramOffset(physical);
+  if (ram == NOT_RAM) return MMIO | physical | (linear & 0xfff);
+  const smep = (load<u64>(cpu, CPU_cr4) & CR4_SMEP) != 0;
+  const wp = (load<u64>(cpu, CPU_cr0) & CR0_WP) != 0;
+  fillTlb(cpu, mode, linear, ram >>> 12, load<u32>(cpu, CPU_walkFlags), smep, wp);
+  return <u64>ram | (linear & 0xfff);
+}
+
+/** For instruction fetch: RAM offset of the byte at `linear`; 0xffffffff: it is not in RAM; or raises #PF, #GP(0) if not canonical. */
+export function fetchAddress(cpu: usize, linear: u64): u32 {
+  if (load<u64>(cpu, CPU_efer) & EFER_LMA && <u64>((<i64>(linear << 16)) >> 16) != linear) generalProtection(cpu, 0);
+  const at = translate(cpu, linear, ACCESS_FETCH, load<u32>(cpu, CPU_cpl) == 3 ? TLB_USER : TLB_SUPERVISOR);
+  return at & MMIO ? NOT_RAM : <u32>at;
+}
+
+/** Guest-physical address of `linear` as an instruction fetch sees it, where `fetchAddress` said that it is not in RAM. */
+export function fetchPhysical(cpu: usize, linear: u64): u64 {
+  const at = translate(cpu, linear, ACCESS_FETCH, load<u32>(cpu, CPU_cpl) == 3 ? TLB_USER : TLB_SUPERVISOR);
+  return at & MMIO ? at & ~MMIO : at;
+}
+
+/**
+ * Loads the PDPTE registers from CR3 if PAE paging is (about to be) in use; false if a present one has a reserved bit: #GP(0) (4.4.1).
+ * Nothing is changed then.
+ */
+export function loadPdptes(cpu: usize, cr3: u64): bool {
+  const reserved = (~load<u64>(cpu, CPU_physicalMask) & ~0xfff) | 0x1e6;
+  const base = cr3 & 0xffffffe0;
+  for (let i: u64 = 0; i < 4; i++) {
+    const pdpte = entry64(entryAddress(base + (i << 3)));
+    if (pdpte & P && pdpte & reserved) return false;
+  }
+  for (let i: u64 = 0; i < 4; i++) store<u64>(cpu + CPU_pdpte + (<usize>i << 3), entry64(entryAddress(base + (i << 3))));
+  return true;
+}
