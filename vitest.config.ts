@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'vitest/config';
 
@@ -28,7 +27,6 @@ export default defineConfig({
         test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false },
       },
     ],
-    reporters: existsSync(process.env['RINGSIDE_RESULTS'] ?? '') ? ['default', 'json'] : ['default'],
     passWithNoTests: true,
   },
 });
