@@ -69,6 +69,9 @@ export const Cpu = struct('Cpu', {
    * `rip` itself is only right between blocks; an instruction that ends a block stores it.
    */
   ripBase: 'u64',
+  /** The record of a direct branch whose target's record is to be found next, or 0: see `Record.target`. */
+  chain: 'u32',
+  chainReserved: 'u32',
   /** Byte address of the data TLB in use: by CPL and SMAP (see tlb.ts). */
   tlb: 'u32',
   /** Instructions left before `run` looks at events and may return; signed. Blocks subtract their length. */
@@ -153,6 +156,12 @@ export const Cpu = struct('Cpu', {
   /** What the last page walk found: the guest-physical address of the 4 KiB page, and WALK_* (assembly/paging.ts). */
   walkPhysical: 'u64',
   walkFlags: 'u32',
+
+  // -- events
+  /** 1 from the delivery of an NMI to the next IRET: no other NMI is taken. */
+  nmiBlocked: 'u32',
+  /** DR6 bits of data breakpoints that the instruction being executed has met: #DB comes after it. */
+  pendingDebug: 'u32',
 });
 
 export const CODE_16 = 0;
