@@ -3,8 +3,9 @@
  * renderer's types and its mock all derive from the two tables here. The renderer imports types only, from this file only.
  */
 import * as v from 'valibot';
-import type { DamagedDefinition, HostInfo, LoadSample, VmSummary } from '../core/host/api.ts';
+import type { DamagedDefinition, HostInfo, LoadSample, Settings, VmSummary } from '../core/host/api.ts';
 import { draftSchema } from '../core/host/definition.ts';
+import type { FileInfo } from '../core/host/files.ts';
 
 export type {
   DamagedDefinition,
@@ -12,6 +13,7 @@ export type {
   Engine,
   HostInfo,
   LoadSample,
+  Settings,
   Source,
   Technique,
   VcpuLoad,
@@ -21,20 +23,8 @@ export type {
   VmSummary,
 } from '../core/host/api.ts';
 
-export interface Settings {
-  readonly language: 'system' | 'en' | 'zh';
-  readonly theme: 'system' | 'light' | 'dark';
-}
-
 /** A file that the user chose or typed. */
-export interface ChosenFile {
-  /** Absolute. */
-  readonly path: string;
-  /** Bytes. */
-  readonly size: number;
-  /** What its header says it is. */
-  readonly kind: 'linux' | 'multiboot' | 'elf' | 'gzip' | 'cpio' | 'qcow2' | 'unknown';
-}
+export type ChosenFile = FileInfo;
 
 /** Where a console is shown: Electron opened a window; a browser must open its tab itself (it goes to `#/console/ID/PORT`). */
 export type ConsolePlace = 'window' | 'renderer';

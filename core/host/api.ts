@@ -118,11 +118,18 @@ export type VmDraft = Omit<VmDefinition, 'id' | 'created'>;
 export interface HostEvents {
   /** A VM appeared, changed state or definition, or was removed (`summary` absent). */
   change: (id: string, summary: VmSummary | undefined) => void;
-  /** Serial output, as it came. */
-  console: (id: string, port: number, data: Uint8Array) => void;
+  /** Serial output, as it came. `end`: bytes that the port has put out in all, `data` included. */
+  console: (id: string, port: number, data: Uint8Array, end: number) => void;
   /** Once a second for each VM that is not off. */
   load: (sample: LoadSample) => void;
   log: (id: string, line: string) => void;
+  settings: (settings: Settings) => void;
+}
+
+/** The app's own settings, kept in the state folder. */
+export interface Settings {
+  readonly language: 'system' | 'en' | 'zh';
+  readonly theme: 'system' | 'light' | 'dark';
 }
 
 /** The VM library and its pCPUs: one object per process. */
@@ -140,11 +147,13 @@ export interface Host {
   shutdown(id: string): Promise<void>;
   forceOff(id: string): Promise<void>;
   write(id: string, port: number, data: Uint8Array): void;
-  /** The last 256 KiB of a port's output, also after the VM went off. */
-  scrollback(id: string, port: number): Uint8Array;
+  /** The last 256 KiB of a port's output, also after the VM went off; `end` as in the `console` event. */
+  scrollback(id: string, port: number): { data: Uint8Array; end: number };
   /** Samples kept: the last hour. */
   history(id: string): LoadSample[];
   log(id: string): string[];
+  settings(): Settings;
+  changeSettings(change: Partial<Settings>): Promise<Settings>;
   on<K extends keyof HostEvents>(event: K, listener: HostEvents[K]): () => void;
   close(): Promise<void>;
 }

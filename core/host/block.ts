@@ -68,6 +68,7 @@ export class VmBlock {
 
 const BELL = 0;
 const PRESSED = 1;
+const SUMMONED = 2;
 
 /** Shared by the main thread and one pCPU. */
 export class PcpuBlock {
@@ -101,5 +102,16 @@ export class PcpuBlock {
 
   set pressed(on: boolean) {
     Atomics.store(this.#words, PRESSED, on ? 1 : 0);
+  }
+
+  /** Makes the pCPU end its turn now, because a message waits for it. */
+  summon(): void {
+    Atomics.store(this.#words, SUMMONED, 1);
+    this.ring();
+  }
+
+  /** True once after each `summon`. */
+  takeSummons(): boolean {
+    return Atomics.load(this.#words, SUMMONED) !== 0 && Atomics.exchange(this.#words, SUMMONED, 0) !== 0;
   }
 }

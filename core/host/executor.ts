@@ -91,6 +91,7 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
     if (block.take(REQUEST_POWER_BUTTON)) machine.pressPowerButton();
     if (guest.outcome !== undefined) return leave(BLOCKED, { why: 'ended', outcome: guest.outcome });
     if (block.has(REQUEST_PAUSE)) return leave(BLOCKED, { why: 'blocked' });
+    if (pcpu.takeSummons()) return leave(READY, { why: 'slice' });
 
     const until = Math.min(now + Math.min(QUANTUM, slice), block.epoch + machine.nextDeadline() / 1e6);
     const budget = Math.max(BUDGET_MIN, Math.min(BUDGET_MAX, Math.round((until - now) * guest.speed)));

@@ -1,0 +1,55 @@
+/** What only this host can tell about a draft: files, CPU models, memory, engines. The first mistake is thrown as a UserError. */
+import { parseCpu } from '../spec/models.ts';
+import { UserError, type HostInfo, type VmDraft } from './api.ts';
+import { draftSchema, parse } from './definition.ts';
+import { inspect } from './files.ts';
+
+/** Shape, then what this host has. Returns the draft with its texts trimmed. */
+export async function checkDraft(value: unknown, limits: HostInfo['limits']): Promise<VmDraft> {
+  const draft = parse(draftSchema, value);
+  checkMachine(draft, limits);
+  const { source } = draft;
+  if (source.kind === 'kernel') {
+    const kernel = await inspect(source.kernel, 'kernel', 'source.kernel');
+    if (kernel.kind !== 'linux' && kernel.kind !== 'multiboot' && kernel.kind !== 'elf') {
+      throw new UserError(`${kernel.path} is not a kernel that can be started: it is neither a Linux bzImage nor a multiboot or ELF image.`, 'source.kernel');
+    }
+    if (source.initrd !== undefined) {
+      const initrd = await inspect(source.initrd, 'initrd', 'source.initrd');
+      if (initrd.size > draft.memory * 0x10_0000) throw new UserError(`${initrd.path} is larger than the VM’s memory of ${draft.memory} MiB.`, 'source.initrd');
+    }
+    for (const [i, module] of (source.modules ?? []).entries()) await inspect(module, 'module', `source.modules.${i}`);
+  }
+  for (const [i, disk] of draft.disks.entries()) await inspect(disk.path, 'disk', `disks.${i}.path`);
+  return draft;
+}
+
+/** The part of it that needs no files. */
+export function checkMachine(draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'engine' | 'source'>, limits: HostInfo['limits']): void {
+  if (draft.memory > limits.memoryMax) {
+    throw new UserError(`A VM can have at most ${limits.memoryMax} MiB of memory on this host, not ${draft.memory}.`, 'memory');
+  }
+  if (draft.vcpus > limits.vcpusMax) {
+    const most = limits.vcpusMax === 1 ? 'one vCPU' : `${limits.vcpusMax} vCPUs`;
+    throw new UserError(`A VM has ${most} for now, not ${draft.vcpus}: several vCPUs are not there yet.`, 'vcpus');
+  }
+  if (draft.cpu !== undefined) checkCpu(draft.cpu);
+  if (draft.engine !== undefined && draft.engine !== 'interpreter') {
+    throw new UserError(`The engine "${draft.engine}" is not there yet: only "interpreter" is.`, 'engine');
+  }
+  if (draft.technique === 'para' || draft.technique === 'hardware' || draft.technique === 'full') {
+    throw new UserError(`The technique "${draft.technique}" is not there yet: leave it at "automatic".`, 'technique');
+  }
+  if (draft.source.kind === 'disk') {
+    throw new UserError('Starting from a disk needs firmware, which is not there yet: give a kernel and attach the disk to it.', 'source');
+  }
+}
+
+function checkCpu(text: string): void {
+  try {
+    parseCpu(text);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`, 'cpu');
+  }
+}

@@ -1,0 +1,51 @@
+/** The messages between the host's main thread and a pCPU thread. */
+import type { Stop } from '../scheduler/dispatcher.ts';
+import type { Disk, Source } from './api.ts';
+import type { Outcome } from './executor.ts';
+
+/** What a machine is built from: plain data. */
+export interface MachineSpec {
+  readonly source: Source;
+  /** Bytes. */
+  readonly memory: number;
+  readonly vcpus: number;
+  /** `MODEL[,+flag,-flag]`; absent: the default model. */
+  readonly cpu?: string;
+  readonly disks: readonly Disk[];
+  readonly serials: number;
+  /** isa-debug-exit and pc-testdev. */
+  readonly testDevices?: boolean;
+}
+
+/** A number for each running VM, never used twice in a process. */
+export type VmKey = number;
+
+export interface WorkerData {
+  readonly pcpu: number;
+  readonly block: SharedArrayBuffer;
+  /** The engine's modules, by file name. */
+  readonly modules: Readonly<Record<string, WebAssembly.Module>>;
+}
+
+export type ToPcpu =
+  /** Make the machine known here; with `boot`, load its system into memory first. */
+  | {
+      readonly type: 'open';
+      readonly vm: VmKey;
+      readonly spec: MachineSpec;
+      readonly memory: WebAssembly.Memory;
+      readonly block: SharedArrayBuffer;
+      readonly boot: boolean;
+    }
+  | { readonly type: 'run'; readonly vm: VmKey; readonly vcpu: number; /** Milliseconds. */ readonly slice: number }
+  | { readonly type: 'close'; readonly vm: VmKey };
+
+export type FromPcpu =
+  | { readonly type: 'booted'; readonly vm: VmKey }
+  /** The system could not be loaded. `mistake`: the user's, in one sentence; otherwise ours. */
+  | { readonly type: 'failed'; readonly vm: VmKey; readonly message: string; readonly field?: string; readonly mistake: boolean }
+  | { readonly type: 'stopped'; readonly vm: VmKey; readonly vcpu: number; readonly stop: Stop }
+  | { readonly type: 'ended'; readonly vm: VmKey; readonly vcpu: number; readonly outcome: Outcome }
+  /** A console's ring has output. */
+  | { readonly type: 'output'; readonly vm: VmKey }
+  | { readonly type: 'note'; readonly vm: VmKey; readonly text: string };
