@@ -1,0 +1,9 @@
+/** x87, MMX and SSE: what rows and families call. */
+export { checkMmx, checkSimd, checkX87, fwait } from './fpu';
+export * from './fpu_forms';
+export * from './fpu_load';
+export * from './fpu_store';
+export * from './fpu_compare';
+export * from './fpu_environment';
+export * from './fpu_step';
+export * from './xsave';
