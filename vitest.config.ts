@@ -20,7 +20,14 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'guests', include: ['test/guests/**/*.test.ts'], testTimeout: 900_000, hookTimeout: 600_000, fileParallelism: false },
+        test: {
+          name: 'guests',
+          include: ['test/guests/**/*.test.ts'],
+          globalSetup: ['test/guests/setup.ts'],
+          testTimeout: 900_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
       },
       {
         extends: true,

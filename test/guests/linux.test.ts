@@ -1,0 +1,53 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { guest, missing, ringside } from './ringside.ts';
+
+const checks = (text: string): string[] =>
+  text
+    .split('\n')
+    .map((line) => /CHECK \S+ [0-9a-f]{8}/.exec(line)?.[0])
+    .filter((line) => line !== undefined);
+
+/** What the same binary prints on the bare host. */
+const native = (bits: string): string[] => checks(execFileSync(guest(`workload${bits}`), { encoding: 'utf8' }));
+
+describe.each([
+  { kernel: 'kernel32', bits: '32' },
+  { kernel: 'kernel64', bits: '64' },
+  { kernel: 'kernel64general', bits: '64' },
+])('Linux: $kernel', ({ kernel, bits }) => {
+  const initrd = `initrd${bits}.gz`;
+
+  it.skipIf(missing(kernel, initrd, `workload${bits}`))('boots, computes what the bare host does, and powers off', async () => {
+    const stats = path.join(tmpdir(), `ringside-stats-${kernel}-${process.pid}.json`);
+    const append = 'console=ttyS0,115200 quiet panic=-1 nokaslr';
+    const args = ['run', '--kernel', guest(kernel), '--initrd', guest(initrd), '--append', append, '--memory', '256M', '--stats', stats];
+    const { status, stdout, stderr } = await ringside(args, { limit: 850 });
+    expect(stdout, stderr).toContain('GUEST-UP');
+    expect(checks(stdout)).toEqual(native(bits));
+    expect(stdout).toContain('GUEST-DONE');
+    expect(status, stderr).toBe(0);
+    const figures = JSON.parse(readFileSync(stats, 'utf8')) as Record<string, unknown>;
+    expect(figures).toHaveProperty('mips');
+    expect(figures).toHaveProperty('exits');
+  });
+});
+
+describe('Linux: its console', () => {
+  it.skipIf(missing('kernel64', 'initrd64.gz'))('answers what is typed at its serial port', async () => {
+    const append = 'console=ttyS0,115200 quiet panic=-1 nokaslr checks=0 hold=1';
+    const args = ['run', '--kernel', guest('kernel64'), '--initrd', guest('initrd64.gz'), '--append', append, '--memory', '256M'];
+    const { status, stdout, stderr } = await ringside(args, {
+      limit: 600,
+      answers: [
+        [/GUEST-DONE[^]*# $/, '/bin/busybox expr 6 \\* 7\n'],
+        [/\n42\r?\n[^]*# $/, '/bin/busybox poweroff -f\n'],
+      ],
+    });
+    expect(stdout, stderr).toMatch(/\n42\r?\n/);
+    expect(status, stderr).toBe(0);
+  });
+});
