@@ -50,8 +50,8 @@ export function roundExtended(control: u32, w: v128): v128 {
       if (!(e == 0 && carries(s, rest, mask, rounding, sign))) {
         flags = UE;
         e += 24576;
-        // Too small even for that (FSCALE): a zero, rounded.
-        if (e <= 0) return underflowFar(rounding, sign);
+        // Too small even for that (FSCALE): a zero.
+        if (e <= 0) return pair(0, <u64>se | (<u64>(UE | PE) << 32));
       }
     } else {
       const tiny = !(e == 0 && carries(s, rest, mask, rounding, sign));
@@ -134,11 +134,6 @@ function carries(s: u64, rest: u32, mask: u64, rounding: u32, sign: u32): bool {
   }
   const dropped = (s & mask) | <u64>(rest != 0);
   return dropped + increment(rounding, sign, mask) > mask;
-}
-
-function underflowFar(rounding: u32, sign: u32): v128 {
-  const up = rounding != NEAREST && rounding != ZERO && (rounding == UP) == (sign == 0);
-  return pair(<u64>up, <u64>(sign << 15) | (<u64>(UE | PE | (up ? C1 : 0)) << 32));
 }
 
 /**

@@ -223,7 +223,8 @@ export function commit(cpu: usize, at: usize, result: v128): bool {
 
 export function commitFlags(cpu: usize, flags: u32): bool {
   const allowed = !prevents(cpu, flags);
-  raiseFlags(cpu, flags);
+  // What did not happen was neither inexact nor out of range.
+  raiseFlags(cpu, allowed ? flags : flags & (IE | DE | ZE | SF));
   return allowed;
 }
 
@@ -235,7 +236,8 @@ export function push(cpu: usize, significand: u64, signExponent: u32, flags: u32
     significand = 0xc000000000000000;
     signExponent = 0xffff;
   } else if (flags) {
-    if (!commitFlags(cpu, flags)) return;
+    // A denormal is loaded even where its exception is not masked.
+    if (!commitFlags(cpu, flags) && flags & IE) return;
   } else clearC1(cpu);
   moveTop(cpu, 7);
   markUsed(cpu, register);

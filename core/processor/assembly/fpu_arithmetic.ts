@@ -146,10 +146,11 @@ function divideSpecial(control: u32, a: u64, ase: u32, b: u64, bse: u32, before:
   const infiniteA = isInfinite(a, ase);
   const infiniteB = isInfinite(b, bse);
   if ((infiniteA && infiniteB) || (a == 0 && b == 0)) return withFlags(indefinite(), IE);
+  // Division by zero comes before the denormal operand.
+  if (b == 0 && !infiniteA) return pair(INTEGER_BIT, <u64>(sign | 0x7fff) | (<u64>ZE << 32));
   if (isDenormal(a, ase) || isDenormal(b, bse)) before |= DE;
   if (infiniteA) return pair(INTEGER_BIT, <u64>(sign | 0x7fff) | (<u64>before << 32));
   if (infiniteB) return pair(0, <u64>sign | (<u64>before << 32));
-  if (b == 0) return pair(INTEGER_BIT, <u64>(sign | 0x7fff) | (<u64>(before | ZE) << 32));
   if (a == 0) return pair(0, <u64>sign | (<u64>before << 32));
   const w = divideToWide(sign >> 15, effectiveExponent(a, ase), a << clz(a), effectiveExponent(b, bse), b << clz(b));
   return withFlags(roundExtended(control, w), before);

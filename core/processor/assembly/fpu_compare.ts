@@ -1,13 +1,12 @@
 /** FCOM, FUCOM, FICOM, FCOMI, FUCOMI, FTST, FXAM. */
 import { CPU_fpuStatus, RECORD_segment } from './layout';
-import { C1, DE, IE, high, low } from './float';
+import { C1, DE, IE, SF, high, low } from './float';
 import { setArithmeticFlags } from './flags';
 import { widenDouble, widenInteger, widenSingle } from './fpu_convert';
 import {
   C0,
   C2,
   C3,
-  clearC1,
   commitFlags,
   enter,
   isDenormal,
@@ -21,7 +20,6 @@ import {
   pop,
   slot,
   stackIndex,
-  stackUnderflow,
   top,
 } from './fpu';
 import { load16, load32, load64 } from './memory';
@@ -54,23 +52,20 @@ function compare(a: u64, ase: u32, b: u64, bse: u32, quiet: bool, before: u32): 
   return (smaller != negative ? LESS : GREATER) | flags;
 }
 
-/** Sets C0, C2, C3 and clears C1. False if an unmasked exception keeps the instruction from popping. */
+/** Sets C0, C2, C3 and clears C1, also where an unmasked exception keeps the instruction from popping: then it returns false. */
 // @ts-ignore: decorator
 @inline
 function setCodes(cpu: usize, result: u32): bool {
   const flags = result >>> 16;
   let allowed = true;
   if (flags) allowed = commitFlags(cpu, flags);
-  if (!allowed) return false;
   const status = <u32>load<u16>(cpu, CPU_fpuStatus) & ~(C0 | C1 | C2 | C3);
   store<u16>(cpu, status | (result & 0xffff), CPU_fpuStatus);
-  return true;
+  return allowed;
 }
 
 function compareUnderflow(cpu: usize): bool {
-  if (!stackUnderflow(cpu)) return false;
-  store<u16>(cpu, load<u16>(cpu, CPU_fpuStatus) | UNORDERED, CPU_fpuStatus);
-  return true;
+  return setCodes(cpu, UNORDERED | ((IE | SF) << 16));
 }
 
 // @ts-ignore: decorator
@@ -156,27 +151,26 @@ export function fucompp(cpu: usize, record: usize): void {
   pop(cpu);
 }
 
-/** C3, C2, C0 become ZF, PF, CF; OF, SF and AF are cleared. The condition codes stay. */
+/** C3, C2, C0 become ZF, PF, CF; OF, SF and AF are cleared. The condition codes stay, C1 too unless the stack underflows. */
 // @ts-ignore: decorator
 @inline
 function toFlags(cpu: usize, record: usize, quiet: bool): bool {
   enter(cpu, record);
   const zero = top(cpu);
   const other = physical(cpu, stackIndex(record));
-  let result = UNORDERED;
-  if (isEmpty(cpu, zero) || isEmpty(cpu, other)) {
-    if (!stackUnderflow(cpu)) return false;
-  } else {
+  let result = UNORDERED | ((IE | SF) << 16);
+  if (!isEmpty(cpu, zero) && !isEmpty(cpu, other)) {
     const a = slot(cpu, zero);
     const b = slot(cpu, other);
     result = compare(load<u64>(a), load<u16>(a, 8), load<u64>(b), load<u16>(b, 8), quiet, 0);
-    const flags = result >>> 16;
-    if (flags) {
-      if (!commitFlags(cpu, flags)) return false;
-    } else clearC1(cpu);
   }
   setArithmeticFlags(cpu, (result >> 8) & 0x45);
-  return true;
+  const flags = result >>> 16;
+  if (!flags) return true;
+  const status = load<u16>(cpu, CPU_fpuStatus);
+  const allowed = commitFlags(cpu, flags);
+  if (!(flags & SF)) store<u16>(cpu, load<u16>(cpu, CPU_fpuStatus) | (status & <u16>C1), CPU_fpuStatus);
+  return allowed;
 }
 
 export function fcomi(cpu: usize, record: usize): void {

@@ -179,7 +179,6 @@ function moveIf(cpu: usize, record: usize, mask: u32, set: bool): void {
     }
     return;
   }
-  clearC1(cpu);
   if (((arithmeticFlags(cpu) & mask) != 0) == set) v128.store(slot(cpu, zero), v128.load(slot(cpu, other)));
 }
 
@@ -214,11 +213,13 @@ export function fcmovnu(cpu: usize, record: usize): void {
 
 export function ffree(cpu: usize, record: usize): void {
   enter(cpu, record);
+  clearC1(cpu);
   markEmpty(cpu, physical(cpu, stackIndex(record)));
 }
 /** FFREE, then pop: undocumented by Intel, documented by AMD. */
 export function ffreep(cpu: usize, record: usize): void {
   enter(cpu, record);
+  clearC1(cpu);
   markEmpty(cpu, physical(cpu, stackIndex(record)));
   pop(cpu);
 }

@@ -141,7 +141,7 @@ function remainder(cpu: usize, record: usize, nearest: bool): void {
   const at = slot(cpu, zero);
   if (isEmpty(cpu, zero) || isEmpty(cpu, one)) {
     fillTop(cpu, zero);
-    return setQuotient(cpu, 0, false);
+    return complete(cpu);
   }
   const by = slot(cpu, one);
   const a = load<u64>(at);
@@ -149,16 +149,18 @@ function remainder(cpu: usize, record: usize, nearest: bool): void {
   const b = load<u64>(by);
   const bse = <u32>load<u16>(by, 8);
   if (isUnsupported(a, ase) || isUnsupported(b, bse) || isNan(a, ase) || isNan(b, bse)) {
-    if (commit(cpu, at, propagate(a, ase, b, bse))) setQuotient(cpu, 0, false);
-    return;
+    commit(cpu, at, propagate(a, ase, b, bse));
+    return complete(cpu);
   }
   if (isInfinite(a, ase) || b == 0) {
-    if (commit(cpu, at, withFlags(indefinite(), IE))) setQuotient(cpu, 0, false);
-    return;
+    commit(cpu, at, withFlags(indefinite(), IE));
+    return complete(cpu);
   }
   const before: u32 = isDenormal(a, ase) || isDenormal(b, bse) ? DE : 0;
   if (a == 0 || isInfinite(b, bse)) {
-    if (commit(cpu, at, pair(a, <u64>ase | (<u64>before << 32)))) setQuotient(cpu, 0, false);
+    const same = a == 0 ? pair(0, <u64>ase) : normalized(load<u16>(cpu, CPU_fpuControl), ase >> 15, effectiveExponent(a, ase) + <i32>clz(a), a);
+    if (commit(cpu, at, withFlags(same, before))) setQuotient(cpu, 0, false);
+    else complete(cpu);
     return;
   }
   let ea = effectiveExponent(a, ase);
@@ -204,6 +206,12 @@ function remainder(cpu: usize, record: usize, nearest: bool): void {
   }
   const result: v128 = rest == 0 ? pair(0, <u64>(ase & 0x8000)) : normalized(load<u16>(cpu, CPU_fpuControl), sign, ea, rest);
   if (commit(cpu, at, withFlags(result, before))) setQuotient(cpu, <u32>quotient, partial);
+  else complete(cpu);
+}
+
+/** An invalid or prevented operation leaves no quotient, but is not partial. */
+function complete(cpu: usize): void {
+  store<u16>(cpu, load<u16>(cpu, CPU_fpuStatus) & ~(C1 | C2), CPU_fpuStatus);
 }
 
 function normalized(control: u32, sign: u32, e: i32, s: u64): v128 {
