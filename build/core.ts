@@ -3,6 +3,7 @@
  *
  *   core/state, core/spec/cpuid  -> core/processor/assembly/layout.ts   offsets and constants for AssemblyScript
  *   core/processor/assembly/*.ts -> dist/core/helpers.wasm
+ *   core/processor/semantics, core/spec, core/wasm -> dist/core/interpreter.wasm, trap.wasm
  *
  * A step is done only if an output is missing or older than one of its inputs. To add one, append to `steps`.
  */
@@ -16,6 +17,9 @@ const STATE = join(ROOT, 'core/state');
 const ASSEMBLY = join(ROOT, 'core/processor/assembly');
 const CPUID = join(ROOT, 'core/spec/cpuid.ts');
 const LAYOUT = join(ASSEMBLY, 'layout.ts');
+
+/** What the interpreter is made from, besides the rows and the encoder. */
+const PROCESSOR = ['interpreter.ts', 'interpreter-emitter.ts', 'handlers.ts', 'semantics'].map((name) => join(ROOT, 'core/processor', name));
 
 export const OUT_DIR = join(ROOT, 'dist/core');
 
@@ -111,6 +115,16 @@ function steps(outDir: string): Step[] {
       inputs: [...new Set([...sources(ASSEMBLY), LAYOUT])],
       outputs: [helpers],
       run: () => compileHelpers(helpers),
+    },
+    {
+      name: 'interpreter.wasm',
+      inputs: [...sources(STATE), ...sources(join(ROOT, 'core/spec')), ...sources(join(ROOT, 'core/wasm')), ...PROCESSOR.flatMap((p) => (p.endsWith('.ts') ? p : sources(p)))],
+      outputs: [join(outDir, 'interpreter.wasm'), join(outDir, 'trap.wasm')],
+      run: async () => {
+        const { buildInterpreter, buildTrap } = (await import(pathToFileURL(join(ROOT, 'core/processor/interpreter.ts')).href)) as typeof import('../core/processor/interpreter.ts');
+        replace(join(outDir, 'interpreter.wasm'), buildInterpreter());
+        replace(join(outDir, 'trap.wasm'), buildTrap());
+      },
     },
   ];
 }

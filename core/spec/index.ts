@@ -1,1 +1,5 @@
 export * from './row.ts';
+import { rows as integer } from './rows/integer.ts';
+
+/** Every set of rows; where two rows match the same bytes, the earlier wins. */
+export const rowSets: readonly string[] = [integer];

@@ -123,7 +123,7 @@ export function parseRow(text: string): Row {
   const space = name!.search(/\s/);
   const mnemonic = space < 0 ? name! : name!.slice(0, space);
   const operands = space < 0 ? [] : name!.slice(space).split(',').map((s) => operand(s.trim(), text)); // prettier-ignore
-  const tokens = opcodeText!.split(/\s+/);
+  const tokens: string[] = opcodeText!.split(/\s+/);
   let prefix: Row['prefix'];
   if (/^(NP|66|F3|F2)$/.test(tokens[0]!) && tokens.length > 1 && /^(REX\.W|[0-9A-F]{2})/.test(tokens[1]!)) prefix = tokens.shift() as Row['prefix'];
   let rexW = false;
@@ -132,17 +132,8 @@ export function parseRow(text: string): Row {
     tokens.shift();
   }
   let map: Row['map'] = 0;
-  if (tokens[0] === '0F' && tokens.length > 1) {
-    tokens.shift();
-    map = 1;
-    if (tokens[0] === '38' && tokens.length > 1) {
-      tokens.shift();
-      map = 2;
-    } else if (tokens[0] === '3A' && tokens.length > 1) {
-      tokens.shift();
-      map = 3;
-    }
-  }
+  const escape = (byte: string): boolean => tokens.length > 1 && tokens[0] === byte && Boolean(tokens.shift());
+  if (escape('0F')) map = escape('38') ? 2 : escape('3A') ? 3 : 1;
   let opcode: number | undefined;
   let fixedModrm: number | undefined;
   let digit: number | undefined;

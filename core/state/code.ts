@@ -32,7 +32,7 @@ export const Record = struct('Record', {
   scale: 'u8',
   /** PREFIX_* seen. */
   prefixes: 'u8',
-  /** VEX.vvvv register or another small operand (second immediate of ENTER, ...). */
+  /** Number of a segment, control or debug register; i of ST(i); selector of a far pointer; second immediate of ENTER. */
   extra: 'u16',
 });
 
@@ -50,6 +50,8 @@ export const HANDLER_STALE = 0;
 export const HANDLER_END = 1;
 /** Raises #UD; counted by opcode. */
 export const HANDLER_UNDEFINED = 2;
+/** Raises #GP(0): longer than 15 bytes, or beyond the limit of CS. */
+export const HANDLER_TOO_LONG = 3;
 /** The first with no fixed place. */
 export const HANDLER_FIRST = 8;
 

@@ -81,8 +81,11 @@ export const Cpu = struct('Cpu', {
   cpl: 'u32',
   /** CODE_16, CODE_32 or CODE_64: what the decoder is to assume; derived from CS and EFER. */
   codeSize: 'u32',
-  /** 1 for one instruction after STI, MOV SS, POP SS: no interrupt is taken. */
+  /** 1 for one instruction after STI, MOV SS, POP SS: no interrupt is taken. 2 while that instruction is executed. */
   interruptShadow: 'u32',
+  /** 1 while an instruction is executed that began with TF set: #DB follows it. */
+  stepping: 'u32',
+  steppingReserved: 'u32',
   /** 1 while in HLT. */
   halted: 'u32',
 
@@ -178,6 +181,17 @@ export const EVENT_STARTUP = 8;
 export const EVENT_KICK = 16;
 /** TF is set, or a debug trap is pending. */
 export const EVENT_TRAP = 32;
+
+/** What `run` returns. The budget is used up. */
+export const EXIT_BUDGET = 1;
+/** The vCPU is in HLT and nothing is there to wake it. */
+export const EXIT_HALT = 2;
+/** EVENT_KICK was set (and is cleared). */
+export const EXIT_KICK = 3;
+/** The processor shut down: `Cpu.shutdown` says why. */
+export const EXIT_SHUTDOWN = 4;
+/** INIT was signalled (EVENT_INIT is cleared): the host resets the vCPU. */
+export const EXIT_INIT = 5;
 
 export const SHUTDOWN_NONE = 0;
 export const SHUTDOWN_TRIPLE_FAULT = 1;

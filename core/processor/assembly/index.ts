@@ -12,3 +12,5 @@ export * from './transfers';
 export * from './returns';
 export * from './syscalls';
 export * from './interrupts';
+export * from './run';
+export * from './integer';

@@ -35,8 +35,8 @@ D3 /${i}    | ${name} r/mv, CL       |`,
 
 const conditional = CONDITIONS.map(
   (cc, i) => `
-${hex(0x70 + i)} cb      | J${cc} rel8        | do=jcc f64 end
-0F ${hex(0x80 + i)} cz   | J${cc} relz        | do=jcc f64 end
+${hex(0x70 + i)} cb      | J${cc} rel8        | do=jcc f64
+0F ${hex(0x80 + i)} cz   | J${cc} relz        | do=jcc f64
 0F ${hex(0x90 + i)} /r   | SET${cc} r/m8      | do=setcc
 0F ${hex(0x40 + i)} /r   | CMOV${cc} rv, r/mv | do=cmovcc needs=cmov`,
 ).join('');
@@ -88,6 +88,7 @@ REX.W 0F C3 /r | MOVNTI m64, r64   | do=mov needs=sse2
 87 /r       | XCHG r/mv, rv        | lock
 90+r        | XCHG rAX, rv         |
 F3 90       | PAUSE                | do=nop
+90          | NOP                  |
 8D /r       | LEA rv, m            |
 0F B0 /r    | CMPXCHG r/m8, r8     | lock
 0F B1 /r    | CMPXCHG r/mv, rv     | lock
@@ -114,10 +115,10 @@ E8 cz       | CALL relz            | f64 end
 FF /2       | CALL r/mv            | f64 end do=call_rm
 C3          | RET                  | f64 end
 C2 iw       | RET imm16            | f64 end
-E0 cb       | LOOPNE rel8          | f64 end
-E1 cb       | LOOPE rel8           | f64 end
-E2 cb       | LOOP rel8            | f64 end
-E3 cb       | JCXZ rel8            | f64 end
+E0 cb       | LOOPNE rel8          | f64
+E1 cb       | LOOPE rel8           | f64
+E2 cb       | LOOP rel8            | f64
+E3 cb       | JCXZ rel8            | f64
 
 F6 /4       | MUL r/m8             |
 F7 /4       | MUL r/mv             |

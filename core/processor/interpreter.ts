@@ -1,0 +1,156 @@
+/**
+ * Builds `interpreter.wasm`: one handler per row, operand size and form, in one table, and `run`, which executes blocks of records.
+ * Done ahead of time (build/core.ts); nothing here runs while a guest does.
+ */
+import type { Row } from '../spec/row.ts';
+import { Cpu, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record } from '../state/index.ts';
+import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
+import { HANDLERS, ROWS } from './handlers.ts';
+import { InterpreterEmitter, type Import } from './interpreter-emitter.ts';
+import { families } from './semantics/index.ts';
+
+const O = Cpu.offsets;
+const R = Record.offsets;
+
+/** CR0.EM | CR0.TS. */
+const EM_TS = 12;
+const OSFXSR = 1 << 9;
+
+/** #NM and #UD of the floating-point units (vol. 3A, 2.5): inline where all is well, else the helper decides. */
+function checkUnit(e: InterpreterEmitter): void {
+  const { unit } = e.row;
+  if (unit === 'integer') return;
+  const blocked = i32.and(e.load32(O.cr0), i32.const(EM_TS));
+  const bad = unit === 'simd' ? i32.or(blocked, i32.eqz(i32.and(e.load32(O.cr4), i32.const(OSFXSR)))) : blocked;
+  e.f.if(bad, () => e.helper({ x87: 'checkX87', mmx: 'checkMmx', simd: 'checkSimd' }[unit], [e.record]));
+}
+
+function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, imports: Import): FunctionBuilder {
+  const e = new InterpreterEmitter(row, size, memory, imports);
+  checkUnit(e);
+  if (row.helper) {
+    if (row.end) e.store64(O.rip, e.nextRip());
+    e.helper(row.helper, [e.record]);
+    if (row.end) e.leave();
+    else e.next();
+  } else {
+    const family = families[row.family];
+    if (!family) throw new Error(`row "${row.text}": no family "${row.family}" and no helper`);
+    family(e);
+    e.next();
+  }
+  return e.f;
+}
+
+/** Leaves the block at the address of this record, which was not executed. */
+function leaveHere(): FunctionBuilder {
+  const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
+  const cpu = f.param(0);
+  const record = f.param(1);
+  const rip = i64.add(op('i64.load', [cpu], O.ripBase), op('i64.load16_u', [record], R.pageOffset));
+  f.do('i64.store', [cpu, i64.and(rip, op('i64.load', [cpu], O.linearMask))], O.rip);
+  f.do('i32.store', [cpu, i32.sub(op('i32.load', [cpu], O.budget), op('i32.load8_u', [record], R.position))], O.budget);
+  f.return(i32.const(0));
+  f.unreachable();
+  return f;
+}
+
+function faulting(imports: Import, helper: string, ...args: Expr[]): FunctionBuilder {
+  const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
+  f.call(imports(helper, ['i32', ...args.map((a) => a.type)], []), [f.param(0), ...args]);
+  f.unreachable();
+  return f;
+}
+
+/**
+ * `run(cpu, budget) -> EXIT_*`. The loop of blocks: `prepare` (AssemblyScript) serves events and finds the next block's first record, or says
+ * why to return; handlers then call for each other until one leaves the block. A guest fault is caught here and delivered by the next
+ * `prepare`, so that a fault during delivery is caught as well.
+ */
+function runLoop(tag: number, handlerType: number, imports: Import): FunctionBuilder {
+  const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
+  const cpu = f.param(0);
+  const record = f.local('i32');
+  f.do('i32.store', [cpu, f.param(1)], O.budget);
+  const prepare = imports('prepare', ['i32'], ['i32']);
+  const caught = imports('caught', ['i32', 'i32'], []);
+  const find: Expr = call(prepare, 'i32', [cpu]);
+  f.loop((outer) => {
+    f.try(
+      () =>
+        f.loop((blocks) => {
+          f.set(record, i32.const(0));
+          f.set(record, find);
+          // A small number is an exit, not a record.
+          f.if(i32.lt_u(record, i32.const(EXIT_LIMIT)), () => f.return(record));
+          f.loop((records) => {
+            const slot = op('i32.load', [record], R.handler);
+            f.set(record, callIndirect(handlerType, 'i32', [cpu, record], slot));
+            f.brIf(records, record);
+          });
+          f.br(blocks);
+        }),
+      tag,
+      () => f.call(caught, [cpu, record]),
+    );
+    f.br(outer);
+  });
+  f.unreachable();
+  return f;
+}
+
+/** Exits of `run` are below this; records' addresses are above. */
+const EXIT_LIMIT = 256;
+
+/** The module. It imports `env.memory`, the exception's tag `trap.fault`, and the AssemblyScript helpers from "helper". */
+export function buildInterpreter(): Uint8Array<ArrayBuffer> {
+  // Imports come first in a module, and which are needed is known only after all handlers were built: build twice.
+  const names: { name: string; params: readonly Type[]; results: readonly Type[] }[] = [];
+  let module = new ModuleBuilder();
+  for (let pass = 0; ; pass++) {
+    module = new ModuleBuilder();
+    module.importMemory();
+    const tag = module.importTag('trap', 'fault');
+    for (const n of names) module.importFunction('helper', n.name, n.params, n.results);
+    const before = names.length;
+    const imports: Import = (name, params, results) => {
+      const index = names.findIndex((n) => n.name === name);
+      if (index >= 0) {
+        const known = names[index]!;
+        if (known.params.join() !== params.join() || known.results.join() !== results.join())
+          throw new Error(`helper ${name}: (${params.join()}) -> (${results.join()}), elsewhere (${known.params.join()}) -> (${known.results.join()})`);
+        return index;
+      }
+      names.push({ name, params, results });
+      return names.length - 1;
+    };
+    const slots: (number | undefined)[] = Array.from({ length: HANDLERS });
+    const here = module.function(leaveHere());
+    slots[HANDLER_STALE] = here;
+    slots[HANDLER_END] = here;
+    slots[HANDLER_UNDEFINED] = module.function(faulting(imports, 'undefinedOpcode'));
+    slots[HANDLER_TOO_LONG] = module.function(faulting(imports, 'generalProtection', i32.const(0)));
+    for (const { row, base, sizes } of ROWS)
+      sizes.forEach((size, i) => {
+        const both = row.modrm && !row.form;
+        if (row.form !== 'm') slots[base + 2 * i] = module.function(handler(row, size, false, imports));
+        if (both || row.form === 'm') slots[base + 2 * i + 1] = module.function(handler(row, size, true, imports));
+      });
+    module.table(slots);
+    const type = module.type(['i32', 'i32'], ['i32']);
+    module.exportFunction('run', module.function(runLoop(tag, type, imports)));
+    if (pass > 0 && names.length === before) break;
+  }
+  return module.encode();
+}
+
+/** The small module that owns the exception's tag: `fault`, and `raise`, which throws it. */
+export function buildTrap(): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  const tag = module.tag();
+  const f = new FunctionBuilder([], []);
+  f.throw(tag);
+  module.exportFunction('raise', module.function(f));
+  module.exportTag('fault', tag);
+  return module.encode();
+}

@@ -1,0 +1,10 @@
+/** The semantic families by name (a row's `do=`, or its mnemonic in lower case). Rows with `helper=` need none. */
+import { arithmetic } from './arithmetic.ts';
+import { bits } from './bits.ts';
+import type { Family } from './emitter.ts';
+import { flow } from './flow.ts';
+import { multiply } from './multiply.ts';
+import { shifts } from './shifts.ts';
+
+export const families: Readonly<Record<string, Family>> = { ...arithmetic, ...shifts, ...multiply, ...bits, ...flow };
+export type { Emitter, Family, Value } from './emitter.ts';
