@@ -473,7 +473,11 @@ export function checkDataBreakpoint(cpu: usize, linear: u64, size: u32, write: b
  * `CPU_rip` is then the handler's.
  */
 export function checkCodeBreakpoint(cpu: usize, linear: u64): u32 {
-  if (getFlags(cpu) & FLAG_RF) return 0;
+  if (getFlags(cpu) & FLAG_RF) {
+    // It holds for this one instruction. If that faults, the image pushed has it again.
+    setFlags(cpu, 0, FLAG_RF);
+    return 0;
+  }
   const met = breakpoints(cpu, linear, 1, 1 << 0);
   if (!met) return 0;
   pendDebug(cpu, met, 0);

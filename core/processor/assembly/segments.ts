@@ -16,6 +16,7 @@ import {
   FS,
   GS,
   RECORD_addressMask,
+  RECORD_extra,
   REACH_SIZE,
   REACH_base,
   REACH_readEnd,
@@ -51,7 +52,6 @@ import {
   markAccessed,
   readDescriptor,
   requireDescriptor,
-  segmentAt,
   selectorFault,
   selectorOf,
   setFromDescriptor,
@@ -191,11 +191,11 @@ function invalidateIfInner(cpu: usize, index: u32, cpl: u32): void {
 
 // -- instructions
 
-/** Index of the segment register in modrm.reg: #UD for the two that do not exist. */
+/** The segment register in modrm.reg (REX.R says nothing there): #UD for the two that do not exist. */
 function segmentOperand(cpu: usize, record: usize): u32 {
-  const index = (regAddress(cpu, record) - segmentAt(cpu, 0)) / (segmentAt(cpu, 1) - segmentAt(cpu, 0));
-  if (<u32>index > GS) undefinedOpcode(cpu);
-  return <u32>index;
+  const index = <u32>load<u16>(record, RECORD_extra) & 7;
+  if (index > GS) undefinedOpcode(cpu);
+  return index;
 }
 
 /** 8E: MOV Sreg, r/m16. */

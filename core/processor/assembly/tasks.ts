@@ -1,8 +1,6 @@
 /** Task switches (SDM vol. 3A, chapter 7). */
 import {
   CPU_cr0,
-  CPU_cr3,
-  CPU_cr4,
   CPU_cpl,
   CPU_dr,
   CPU_faultIsTrap,
@@ -53,14 +51,13 @@ import {
   setSegment,
   systemType,
 } from './descriptors';
-import { VECTOR_NP, VECTOR_SS, VECTOR_TS, fault, generalProtection } from './fault';
+import { setCr3 } from './control';
+import { VECTOR_NP, VECTOR_SS, VECTOR_TS, fault } from './fault';
 import { FLAG_NT, FLAG_VM, getFlags, setFlags } from './flags';
 import { checkTargetHere, hasRoomHere, place, setStackPointer, stackBase, stackPointer } from './frames';
 import { debugTrap } from './interrupts';
 import { systemLoad16, systemLoad32, systemLoad8, systemStore16, systemStore32 } from './memory';
-import { loadPdptes } from './paging';
 import { loadParagraph, updateReach } from './segments';
-import { flushTlb } from './tlb';
 
 /** What a task switch is made by. */
 export const TASK_JUMP: u32 = 0;
@@ -85,7 +82,6 @@ const TSS16_SEGMENTS: u64 = 34;
 const TSS16_LDT: u64 = 42;
 const TSS16_LAST: u32 = 43;
 
-const CR4_PAE: u64 = 1 << 5;
 const ALL_FLAGS: u32 = 0x3f_7fd5;
 /** DR7.LE and DR7.L0..L3: breakpoints of the task. */
 const DR7_LOCAL: u64 = 0x155;
@@ -140,7 +136,7 @@ export function switchTask(cpu: usize, record: usize, selector: u32, source: u32
   if (source != TASK_RETURN) markBusy(cpu, address, true);
 
   // -- the new task's state, from here on
-  const cr3 = wide ? systemLoad32(cpu, base + TSS32_CR3) : 0;
+  const cr3: u32 = wide ? systemLoad32(cpu, base + TSS32_CR3) : 0;
   const ldt: u32 = wide ? systemLoad16(cpu, base + TSS32_LDT) : systemLoad16(cpu, base + TSS16_LDT);
   const eip: u32 = wide ? systemLoad32(cpu, base + TSS32_EIP) : systemLoad16(cpu, base + TSS16_IP);
   let eflags: u32 = wide ? systemLoad32(cpu, base + TSS32_EFLAGS) : systemLoad16(cpu, base + TSS16_FLAGS);
@@ -161,11 +157,7 @@ export function switchTask(cpu: usize, record: usize, selector: u32, source: u32
   store<u64>(cpu, eip, CPU_rip);
   // A fault from here on is one of the new task's first instruction: that is where `run` is to find it.
   if (record) store<u64>(cpu, <u64>eip - <u64>load<u16>(record, RECORD_pageOffset), CPU_ripBase);
-  if (wide && load<u64>(cpu, CPU_cr0) & CR0_PG) {
-    store<u64>(cpu, cr3, CPU_cr3);
-    flushTlb(cpu, true);
-    if (load<u64>(cpu, CPU_cr4) & CR4_PAE && !loadPdptes(cpu, cr3)) generalProtection(cpu, external);
-  }
+  if (wide && load<u64>(cpu, CPU_cr0) & CR0_PG) setCr3(cpu, cr3);
   loadSegments(cpu, ldt, external);
 }
 
