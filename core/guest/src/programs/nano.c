@@ -1,0 +1,38 @@
+/* nano: the part of `bench` that is measured in user mode. */
+#include "lib.h"
+
+#define BUDGET (20 * MILLISECOND)
+
+static void by_syscall(u64 n)
+{
+    while (n--)
+        call(CALL_PID, 0, 0, 0);
+}
+
+static void by_int80(u64 n)
+{
+    while (n--)
+        call_int80(CALL_PID, 0, 0, 0);
+}
+
+static void measure(const char *name, void (*fn)(u64))
+{
+    u64 hz = call(CALL_INFO, INFO_TSC_HZ, 0, 0);
+    for (u64 n = 64;; n *= 4) {
+        u64 start = rdtsc();
+        fn(n);
+        u64 ticks = rdtsc() - start;
+        if (ticks < hz / (SECOND / BUDGET) && n < 1ul << 28)
+            continue;
+        print("  %-10s %8lu.%lu cycles  %8lu ns  (%lu times)\n", name, ticks / n, ticks * 10 / n % 10,
+              (u64)((double)ticks / n * 1e9 / hz), n);
+        return;
+    }
+}
+
+int main(void)
+{
+    measure("syscall", by_syscall);
+    measure("int80", by_int80);
+    return 0;
+}

@@ -1,0 +1,130 @@
+/* COM1, a 16550A: output polled, input by interrupt, or by the timer where none arrives. */
+#include "kernel.h"
+
+#define COM1 0x3f8
+#define COM1_IRQ 4
+#define RBR (COM1 + 0)
+#define THR (COM1 + 0)
+#define IER (COM1 + 1)
+#define IIR (COM1 + 2)
+#define FCR (COM1 + 2)
+#define LCR (COM1 + 3)
+#define MCR (COM1 + 4)
+#define LSR (COM1 + 5)
+#define SCR (COM1 + 7)
+#define IER_RECEIVED 1
+#define IIR_FIFO 0xc0
+#define FCR_ENABLE_CLEAR 7
+#define LCR_8N1 3
+#define LCR_DLAB 0x80
+#define MCR_DTR_RTS_OUT2 0xb
+#define LSR_DATA 1
+#define LSR_THR_EMPTY 0x20
+#define FIFO_SIZE 16
+#define PATIENCE 100000
+#define CTRL_C 3
+#define INPUT_SIZE 1024
+#define POLL_TICKS 5
+
+static bool present, interrupts_work, polling;
+static int burst = 1;
+static char input[INPUT_SIZE];
+static u32 input_head, input_tail;
+static struct semaphore input_ready = SEMAPHORE_INIT(input_ready, 0);
+
+const char *serial_name(void)
+{
+    return !present ? "none" : interrupts_work ? "ttyS0 (interrupts)" : polling ? "ttyS0 (polled)" : "ttyS0";
+}
+
+void serial_start(void)
+{
+    machine_out8(SCR, 0x5a);
+    present = machine_in8(SCR) == 0x5a && machine_in8(LSR) != 0xff;
+    if (!present)
+        return;
+    machine_out8(IER, 0);
+    machine_out8(LCR, LCR_DLAB | LCR_8N1);
+    machine_out8(COM1, 1); /* 115200 baud */
+    machine_out8(COM1 + 1, 0);
+    machine_out8(LCR, LCR_8N1);
+    machine_out8(FCR, FCR_ENABLE_CLEAR);
+    machine_out8(MCR, MCR_DTR_RTS_OUT2);
+    if ((machine_in8(IIR) & IIR_FIFO) == IIR_FIFO)
+        burst = FIFO_SIZE;
+}
+
+static void wait_empty(void)
+{
+    for (int i = 0; i < PATIENCE && !(machine_in8(LSR) & LSR_THR_EMPTY); i++)
+        __builtin_ia32_pause();
+}
+
+void serial_write(const char *text, size_t length)
+{
+    if (!present)
+        return;
+    int room = 0;
+    for (size_t i = 0; i < length; i++) {
+        int n = text[i] == '\n' ? 2 : 1;
+        if (room < n) {
+            wait_empty();
+            room = burst;
+        }
+        if (n == 2) {
+            machine_out8(THR, '\r');
+            if (burst == 1)
+                wait_empty();
+        }
+        machine_out8(THR, text[i]);
+        room -= n;
+    }
+}
+
+static bool receive(void)
+{
+    bool any = false;
+    while (machine_in8(LSR) & LSR_DATA) {
+        char c = machine_in8(RBR);
+        any = true;
+        if (c == CTRL_C && console_interrupt())
+            continue;
+        if (input_head - input_tail < INPUT_SIZE) {
+            input[input_head++ % INPUT_SIZE] = c;
+            semaphore_up(&input_ready);
+        }
+    }
+    return any;
+}
+
+static void interrupt(void)
+{
+    machine_in8(IIR);
+    if (receive()) {
+        interrupts_work = true;
+        polling = false;
+    }
+}
+
+void serial_enable_interrupts(void)
+{
+    if (!present)
+        return;
+    interrupt_register(COM1_IRQ, interrupt);
+    machine_out8(IER, IER_RECEIVED);
+}
+
+void serial_poll(void)
+{
+    if (!present || interrupts_work || (!polling && timer_ticks % POLL_TICKS))
+        return;
+    if (receive())
+        polling = true;
+}
+
+int serial_read(void)
+{
+    if (!semaphore_down(&input_ready))
+        return -1;
+    return (u8)input[input_tail++ % INPUT_SIZE];
+}
