@@ -1,0 +1,43 @@
+/**
+ * Joins a port's kept output and its live output without a byte lost or shown twice. Both carry where the stream stood after them
+ * (`end`: bytes the port has put out in all), so it does not matter which comes first.
+ */
+export interface Piece {
+  readonly data: Uint8Array;
+  readonly end: number;
+}
+
+export class ConsoleStream {
+  readonly #show: (data: Uint8Array) => void;
+  #waiting: Piece[] | undefined = [];
+  /** Where what has been shown ends. */
+  #end = 0;
+
+  constructor(show: (data: Uint8Array) => void) {
+    this.#show = show;
+  }
+
+  /** Live output; kept back until the scrollback is there. */
+  live(piece: Piece): void {
+    if (this.#waiting) this.#waiting.push(piece);
+    else this.#append(piece);
+  }
+
+  /** The kept output; then what came meanwhile. */
+  begin(kept: Piece): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    this.#end = kept.end;
+    if (kept.data.length > 0) this.#show(kept.data);
+    for (const piece of waiting) this.#append(piece);
+  }
+
+  #append({ data, end }: Piece): void {
+    const start = end - data.length;
+    // A new run of the VM may count from 0 again.
+    const restarted = end < this.#end && start === 0;
+    const skip = restarted ? 0 : Math.max(0, this.#end - start);
+    this.#end = restarted ? end : Math.max(end, this.#end);
+    if (skip < data.length) this.#show(skip === 0 ? data : data.subarray(skip));
+  }
+}
