@@ -6,7 +6,7 @@ import { struct } from '../state/struct.ts';
 export const PciConfig = struct('PciConfig', { bytes: ['u8', 256] });
 export const PciHostState = struct('PciHostState', {
   /** CONFIG_ADDRESS. */
-  address: 'u32',
+  configAddress: 'u32',
   /** Counts moves of BARs, so that every thread on which the machine is attached notices. */
   generation: 'u32',
 });
@@ -202,7 +202,7 @@ export class PciHost implements Device, PortDevice {
   }
 
   reset(): void {
-    this.#s.address = 0;
+    this.#s.configAddress = 0;
     let base = PCI_WINDOW;
     for (const f of this.#functions) {
       f?.reset();
@@ -224,24 +224,24 @@ export class PciHost implements Device, PortDevice {
   }
 
   #target(): PciFunction | undefined {
-    const { address } = this.#s;
+    const address = this.#s.configAddress;
     // Enabled, bus 0, function 0.
     return (address & 0x80ff_0700) >>> 0 === 0x8000_0000 ? this.#functions[(address >>> 11) & 31] : undefined;
   }
 
   readPort(port: number, size: number): number {
-    if (port < CONFIG_DATA) return size === 4 ? this.#s.address : size === 1 ? 0xff : 0xffff;
+    if (port < CONFIG_DATA) return size === 4 ? this.#s.configAddress : size === 1 ? 0xff : 0xffff;
     const f = this.#target();
     if (!f) return size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1;
-    return f.read((this.#s.address & 0xfc) | (port & 3), size);
+    return f.read((this.#s.configAddress & 0xfc) | (port & 3), size);
   }
 
   writePort(port: number, size: number, value: number): void {
     if (port < CONFIG_DATA) {
-      if (size === 4) this.#s.address = value & 0x80ff_fffc;
+      if (size === 4) this.#s.configAddress = value & 0x80ff_fffc;
       return;
     }
     const f = this.#target();
-    if (f?.write((this.#s.address & 0xfc) | (port & 3), size, value)) this.#moved();
+    if (f?.write((this.#s.configAddress & 0xfc) | (port & 3), size, value)) this.#moved();
   }
 }
