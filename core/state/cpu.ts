@@ -71,7 +71,8 @@ export const Cpu = struct('Cpu', {
   ripBase: 'u64',
   /** The record of a direct branch whose target's record is to be found next, or 0: see `Record.target`. */
   chain: 'u32',
-  chainReserved: 'u32',
+  /** The record being executed, stored before anything that may raise a fault; 0 between blocks. */
+  current: 'u32',
   /** Byte address of the data TLB in use: by CPL and SMAP (see tlb.ts). */
   tlb: 'u32',
   /** Instructions left before `run` looks at events and may return; signed. Blocks subtract their length. */
@@ -165,6 +166,8 @@ export const Cpu = struct('Cpu', {
   nmiBlocked: 'u32',
   /** DR6 bits of data breakpoints that the instruction being executed has met: #DB comes after it. */
   pendingDebug: 'u32',
+  /** The vector of the last startup message (EVENT_STARTUP): the vCPU begins at `startupVector << 12` in real-address mode. */
+  startupVector: 'u32',
 });
 
 export const CODE_16 = 0;
