@@ -22,12 +22,14 @@ export class InterpreterEmitter implements Emitter {
   readonly cpu: LocalRef;
   readonly record: LocalRef;
   readonly #memory: boolean;
+  readonly #handlerType: number;
   readonly #import: Import;
   #ea: LocalRef | undefined;
   /** Host address of an operand that is being modified. */
   readonly #host: (LocalRef | undefined)[] = [];
 
-  constructor(row: Row, variant: 0 | 16 | 32 | 64, memory: boolean, imports: Import) {
+  constructor(row: Row, variant: 0 | 16 | 32 | 64, memory: boolean, handlerType: number, imports: Import) {
+    this.#handlerType = handlerType;
     this.f = new FunctionBuilder(['i32', 'i32'], ['i32']);
     this.cpu = this.f.param(0);
     this.record = this.f.param(1);
@@ -168,6 +170,7 @@ export class InterpreterEmitter implements Emitter {
         f.set(host, i32.add(i32.wrap(linear), op('i32.load', [entry], TlbEntry.offsets.addend)));
         f.br(done);
       });
+      this.store32(O.current, this.record);
       const helper = this.#import({ read: 'readAddress', write: 'storeAddress', modify: 'writeAddress' }[kind], ['i32', 'i32', 'i64', 'i32'], ['i32']);
       f.set(host, call(helper, 'i32', [cpu, seg, ea, i32.const(bytes)]));
     });
@@ -406,7 +409,7 @@ export class InterpreterEmitter implements Emitter {
     const known = f.let(op('i32.load', [this.record], R.target));
     f.if(
       known,
-      () => f.if(i32.ge_s(this.load32(O.budget), i32.const(0)), () => f.return(known)),
+      () => f.if(i32.ge_s(this.load32(O.budget), i32.const(0)), () => this.#continue(known)),
       () => f.if(i64.lt_u(i64.sub(target, this.load64(O.ripBase)), i64.const(4096)), () => this.store32(O.chain, this.record)),
     );
     f.return(i32.const(0));
@@ -435,10 +438,12 @@ export class InterpreterEmitter implements Emitter {
   // -- helpers
 
   helper(name: string, args: readonly Expr[]): void {
+    this.store32(O.current, this.record);
     this.f.call(this.#import(name, ['i32', ...args.map((a) => a.type)], []), [this.cpu, ...args]);
   }
 
   helperValue(name: string, args: readonly Expr[], result: 'i32' | 'i64' | 'f64' | 'v128'): LocalRef {
+    this.store32(O.current, this.record);
     return this.f.let(call(this.#import(name, ['i32', ...args.map((a) => a.type)], [result]), result, [this.cpu, ...args]));
   }
 
@@ -446,9 +451,14 @@ export class InterpreterEmitter implements Emitter {
     this.helper('faultNoError', [i32.const(vector)]);
   }
 
+  /** Goes on with another record's handler, in this one's place. */
+  #continue(record: Expr): void {
+    this.f.returnCallIndirect(this.#handlerType, [this.cpu, record], op('i32.load', [record], R.handler));
+  }
+
   /** The end of a straight-line instruction. */
   next(): void {
-    this.f.return(i32.add(this.record, i32.const(Record.size)));
+    this.#continue(this.f.let(i32.add(this.record, i32.const(Record.size))));
   }
 }
 

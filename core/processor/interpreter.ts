@@ -25,8 +25,8 @@ function checkUnit(e: InterpreterEmitter): void {
   e.f.if(bad, () => e.helper({ x87: 'checkX87', mmx: 'checkMmx', simd: 'checkSimd' }[unit], [e.record]));
 }
 
-function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, imports: Import): FunctionBuilder {
-  const e = new InterpreterEmitter(row, size, memory, imports);
+function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, type: number, imports: Import): FunctionBuilder {
+  const e = new InterpreterEmitter(row, size, memory, type, imports);
   checkUnit(e);
   if (row.helper) {
     if (row.end) e.store64(O.rip, e.nextRip());
@@ -57,6 +57,7 @@ function leaveHere(): FunctionBuilder {
 
 function faulting(imports: Import, helper: string, ...args: Expr[]): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
+  f.do('i32.store', [f.param(0), f.param(1)], O.current);
   f.call(imports(helper, ['i32', ...args.map((a) => a.type)], []), [f.param(0), ...args]);
   f.unreachable();
   return f;
@@ -73,25 +74,21 @@ function runLoop(tag: number, handlerType: number, imports: Import): FunctionBui
   const record = f.local('i32');
   f.do('i32.store', [cpu, f.param(1)], O.budget);
   const prepare = imports('prepare', ['i32'], ['i32']);
-  const caught = imports('caught', ['i32', 'i32'], []);
+  const caught = imports('caught', ['i32'], []);
   const find: Expr = call(prepare, 'i32', [cpu]);
   f.loop((outer) => {
     f.try(
       () =>
         f.loop((blocks) => {
-          f.set(record, i32.const(0));
+          f.do('i32.store', [cpu, i32.const(0)], O.current);
           f.set(record, find);
           // A small number is an exit, not a record.
           f.if(i32.lt_u(record, i32.const(EXIT_LIMIT)), () => f.return(record));
-          f.loop((records) => {
-            const slot = op('i32.load', [record], R.handler);
-            f.set(record, callIndirect(handlerType, 'i32', [cpu, record], slot));
-            f.brIf(records, record);
-          });
+          f.drop(callIndirect(handlerType, 'i32', [cpu, record], op('i32.load', [record], R.handler)));
           f.br(blocks);
         }),
       tag,
-      () => f.call(caught, [cpu, record]),
+      () => f.call(caught, [cpu]),
     );
     f.br(outer);
   });
@@ -124,6 +121,7 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
       names.push({ name, params, results });
       return names.length - 1;
     };
+    const type = module.type(['i32', 'i32'], ['i32']);
     const slots: (number | undefined)[] = Array.from({ length: HANDLERS });
     const here = module.function(leaveHere());
     slots[HANDLER_STALE] = here;
@@ -133,11 +131,10 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
     for (const { row, base, sizes } of ROWS)
       sizes.forEach((size, i) => {
         const both = row.modrm && !row.form;
-        if (row.form !== 'm') slots[base + 2 * i] = module.function(handler(row, size, false, imports));
-        if (both || row.form === 'm') slots[base + 2 * i + 1] = module.function(handler(row, size, true, imports));
+        if (row.form !== 'm') slots[base + 2 * i] = module.function(handler(row, size, false, type, imports));
+        if (both || row.form === 'm') slots[base + 2 * i + 1] = module.function(handler(row, size, true, type, imports));
       });
     module.table(slots);
-    const type = module.type(['i32', 'i32'], ['i32']);
     module.exportFunction('run', module.function(runLoop(tag, type, imports)));
     if (pass > 0 && names.length === before) break;
   }

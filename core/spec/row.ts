@@ -28,7 +28,8 @@ export type OperandKind =
   | 'mm'
   | 'mmrm'
   | 'st0'
-  | 'sti';
+  | 'sti'
+  | 'implied'; // a segment register named by the row
 
 export interface Operand {
   readonly text: string;
@@ -95,6 +96,7 @@ function operand(text: string, whole: string): Operand {
   const make = (kind: OperandKind, s: Size, register = 0): Operand => ({ text, kind, size: s, register });
   if (FIXED[text]) return make('fixed', FIXED[text][1], FIXED[text][0]);
   if (text === '1') return make('one', 8);
+  if (/^[ECSDFG]S$/.test(text)) return make('implied', 'none');
   if (text === 'Sreg') return make('sreg', 16);
   if (text === 'CRn') return make('cr', 'none');
   if (text === 'DRn') return make('dr', 'none');

@@ -80,6 +80,15 @@ export class FunctionBuilder {
     value.emit(this.#body);
   }
 
+  /** A tail call through the table (WebAssembly tail calls): nothing of this frame remains. */
+  returnCallIndirect(typeIndex: number, args: readonly Expr[], slot: Expr): void {
+    for (const a of args) a.emit(this.#body);
+    slot.emit(this.#body);
+    this.#body.u8(0x13);
+    this.#body.u32(typeIndex);
+    this.#body.u8(0);
+  }
+
   unreachable(): void {
     this.#body.u8(0x00);
   }

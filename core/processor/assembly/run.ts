@@ -10,6 +10,7 @@ import {
   CPU_budget,
   CPU_chain,
   CPU_codeSize,
+  CPU_current,
   CPU_delivering,
   CPU_dr,
   CPU_eflags,
@@ -215,8 +216,9 @@ function find(cpu: usize, one: bool): u32 {
   return record;
 }
 
-/** A fault was thrown: by the instruction of `record`, or (0) by `prepare`. */
-export function caught(cpu: usize, record: usize): void {
+/** A fault was thrown: by the instruction of the current record, or by `prepare`, where there is none. */
+export function caught(cpu: usize): void {
+  const record = <usize>load<u32>(cpu, CPU_current);
   store<u32>(cpu, 0, CPU_chain);
   if (load<u32>(cpu, CPU_delivering) != NOT_DELIVERING) return combineFault(cpu);
   if (record == 0) return;
