@@ -1,0 +1,86 @@
+/** Makes a machine's memory: allocated, laid out, with the identity of its vCPUs; firmware then loads a system. */
+import {
+  CPU_STRIDE,
+  CPUS,
+  Control,
+  Cpu,
+  MAGIC,
+  MIB,
+  type Layout,
+  RAM_MAX,
+  VERSION,
+  layout,
+} from '../state/index.ts';
+import { type CpuChoice, cpuidLeaves, featureWords } from '../spec/models.ts';
+
+export const VCPUS_MAX = 32;
+/** The TSC's rate: one tick a nanosecond, so that time and ticks convert exactly. */
+export const TSC_HZ = 1e9;
+
+export interface MachineOptions {
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+  readonly cpu: CpuChoice;
+}
+
+export interface CreatedMachine {
+  readonly memory: WebAssembly.Memory;
+  readonly layout: Layout;
+}
+
+const FOUR_GIB = 2 ** 32;
+
+/** Throws a RangeError for sizes that no machine has, and whatever the host throws if it has not that much memory. */
+export function createMachine({ memoryMiB, vcpus, cpu }: MachineOptions): CreatedMachine {
+  if (!Number.isInteger(memoryMiB) || memoryMiB < 2 || memoryMiB * MIB > RAM_MAX)
+    throw new RangeError(`a machine has 2 to ${RAM_MAX / MIB} MiB of memory, not ${memoryMiB}`);
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > VCPUS_MAX) throw new RangeError(`a machine has 1 to ${VCPUS_MAX} vCPUs, not ${vcpus}`);
+  const place = layout(vcpus, memoryMiB * MIB);
+  const memory = new WebAssembly.Memory({ initial: place.pages, maximum: place.pages, shared: true });
+  const control = Control.view(memory.buffer, 0);
+  control.magic = MAGIC;
+  control.version = VERSION;
+  control.vcpus = vcpus;
+  control.cpus = CPUS;
+  control.tlbs = place.tlbs;
+  control.devices = place.devices;
+  control.devicesEnd = place.devicesEnd;
+  control.codeHash = place.codeHash;
+  control.codePages = place.codePages;
+  control.records = place.records;
+  control.recordsEnd = place.recordsEnd;
+  control.recordsNext = place.records;
+  control.ram = place.ram;
+  control.ramSize = place.ramSize;
+  control.ramLow = place.ramLow;
+  control.tscHz = TSC_HZ;
+  for (let i = 0; i < vcpus; i++) identify(memory.buffer, i, vcpus, cpu);
+  return { memory, layout: place };
+}
+
+/** What a vCPU is, which a reset does not change. */
+function identify(buffer: ArrayBufferLike, index: number, vcpus: number, choice: CpuChoice): void {
+  const cpu = Cpu.view(buffer, CPUS + index * CPU_STRIDE);
+  cpu.index = index;
+  cpu.apicId = index;
+  const leaves = cpuidLeaves(choice, { vcpu: index, vcpus, tscHz: TSC_HZ });
+  const rows = cpu.cpuidTable.length / 6;
+  if (leaves.length > rows) throw new RangeError(`the CPU model has ${leaves.length} CPUID leaves, and there is room for ${rows}`);
+  cpu.cpuidLeaves = leaves.length;
+  leaves.forEach((l, row) => [l.leaf, l.subleaf, l.eax, l.ebx, l.ecx, l.edx].forEach((value, i) => cpu.cpuidTable.set(6 * row + i, value)));
+  featureWords(choice.features).forEach((word, i) => cpu.features.set(i, word));
+  cpu.physicalMask = 2 ** choice.model.physicalBits - 1;
+}
+
+/** The layout of an existing machine, as its memory says. Throws if it is not one. */
+export function attachMachine(memory: WebAssembly.Memory): CreatedMachine {
+  const control = Control.view(memory.buffer, 0);
+  if (control.magic !== MAGIC || control.version !== VERSION) throw new Error('this memory is not that of a machine of this version');
+  return { memory, layout: layout(control.vcpus, control.ramSize) };
+}
+
+/** Bytes of machine memory beyond the guest's RAM. */
+export const overhead = (place: Layout): number => place.pages * 0x10000 - place.ramSize;
+
+/** Whether a machine of this size can be addressed at all. */
+export const fits = (memoryMiB: number, vcpus: number): boolean => layout(vcpus, memoryMiB * MIB).pages * 0x10000 <= FOUR_GIB;
