@@ -279,6 +279,15 @@ export function lockAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize
   return addressForWrite(cpu, segment, ea, size, WRITE_LOCKED);
 }
 
+/** Raises what a read of `size` bytes would raise, and does nothing else. */
+export function probeRead(cpu: usize, segment: u32, ea: u64, size: u32): void {
+  const linear = linearOperand(cpu, segment, ea, size, false);
+  const mode = dataMode(cpu, linear, size);
+  translate(cpu, linear, ACCESS_READ, mode);
+  const offset = <u32>linear & 0xfff;
+  if (offset + size > 0x1000) translate(cpu, (linear + 0x1000 - offset) & systemMask(cpu), ACCESS_READ, mode);
+}
+
 /** Raises what a write of `size` bytes would raise, and does nothing else. */
 export function probeWrite(cpu: usize, segment: u32, ea: u64, size: u32): void {
   const linear = linearOperand(cpu, segment, ea, size, true);
