@@ -2,6 +2,8 @@ export * from './row.ts';
 import { rows as integer } from './rows/integer.ts';
 import { rows as segments } from './rows/segments.ts';
 import { rows as transfers } from './rows/transfers.ts';
+import { rows as x87 } from './rows/x87.ts';
+import { rows as xsave } from './rows/xsave.ts';
 
 /** Every set of rows; where two rows match the same bytes, the earlier wins. */
-export const rowSets: readonly string[] = [integer, segments, transfers];
+export const rowSets: readonly string[] = [integer, segments, transfers, x87, xsave];
