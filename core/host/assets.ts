@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { compileModules } from '../processor/engine.ts';
 
 const PLACES = [new URL('../core/', import.meta.url), new URL('../../dist/core/', import.meta.url)];
 
@@ -14,10 +15,7 @@ export function asset(name: string): string {
   throw new Error(`${name} has not been built: run "npm run build:core"`);
 }
 
-const ENGINE = ['helpers.wasm', 'interpreter.wasm'] as const;
-
 /** The engine's modules, compiled once for all threads. */
-export async function engineModules(): Promise<Record<(typeof ENGINE)[number], WebAssembly.Module>> {
-  const modules = await Promise.all(ENGINE.map(async (name) => [name, await WebAssembly.compile(await readFile(asset(name)))] as const));
-  return Object.fromEntries(modules) as Record<(typeof ENGINE)[number], WebAssembly.Module>;
+export async function engineModules(): Promise<Readonly<Record<string, WebAssembly.Module>>> {
+  return { ...(await compileModules((name) => readFile(asset(name)))) };
 }

@@ -33,6 +33,8 @@ export interface GuestEngine {
   instructions(cpu: number): number;
   /** Of those, how many in user mode (CPL 3). */
   userInstructions(cpu: number): number;
+  /** Opcodes that were decoded and are not implemented, by name. */
+  undefinedOpcodes(): ReadonlyMap<string, number>;
 }
 
 /** Everything of one VM on this thread. */
@@ -116,6 +118,7 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
     if (verdict.next === 'crash') {
       return leave(BLOCKED, { why: 'ended', outcome: { kind: 'crash', status: verdict.status, reason: verdict.detail } });
     }
+    if (verdict.next === 'reset') return leave(BLOCKED, { why: 'ended', outcome: { kind: 'reset' } });
     if (verdict.next === 'wait') {
       const deadline = block.epoch + machine.nextDeadline() / 1e6;
       if (deadline <= now) continue;

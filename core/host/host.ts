@@ -39,7 +39,7 @@ export function policyOf(name = 'round-robin'): Policy<Vcpu> {
 }
 
 /** The module that a pCPU's thread runs. */
-export const pcpuModule = (): URL => new URL(import.meta.url.endsWith('.ts') ? './pcpu.ts' : './pcpu.js', import.meta.url);
+export const pcpuModule = (): URL => new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
 const settingsSchema = v.object({
   language: v.fallback(v.picklist(['system', 'en', 'zh']), 'system'),

@@ -13,7 +13,7 @@ function pool(pcpus: number): Pool {
   const made = new Pool({
     pcpus,
     policy: roundRobin<Vcpu>(),
-    worker: new URL('./testing/pcpu.ts', import.meta.url),
+    worker: new URL('./testing/worker.ts', import.meta.url),
     modules: {},
     memory() {
       const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });

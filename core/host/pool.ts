@@ -7,7 +7,7 @@ import { UserError } from './api.ts';
 import { PcpuBlock, REQUEST_PAUSE, REQUEST_POWER_BUTTON, VmBlock } from './block.ts';
 import { milliseconds, monotonic } from './clock.ts';
 import type { Outcome } from './executor.ts';
-import type { FromPcpu, MachineSpec, ToPcpu, VmKey, WorkerData } from './protocol.ts';
+import type { FromPcpu, MachineSpec, OpcodeCounts, ToPcpu, VmKey, WorkerData } from './protocol.ts';
 
 /** What the host's side of a machine's memory can do, without running anything. */
 export interface MachineWindow {
@@ -70,6 +70,9 @@ export class Run {
   readonly window: MachineWindow;
   readonly memory: WebAssembly.Memory;
   outcome: Outcome | undefined;
+  /** By pCPU: opcodes that were not implemented. */
+  readonly opcodes = new Map<number, OpcodeCounts>();
+  readonly rtcStart = Date.now();
   paused = true;
   readonly #pool: Pool;
   #pausedAt: number;
@@ -148,6 +151,15 @@ export class Run {
       await this.#pool.stop(this);
     }
     this.release();
+  }
+
+  /** Opcodes that the guest used and that are not implemented: how often decoded. */
+  undefinedOpcodes(): Map<string, number> {
+    const all = new Map<string, number>();
+    for (const counts of this.opcodes.values()) {
+      for (const [name, count] of Object.entries(counts)) all.set(name, (all.get(name) ?? 0) + count);
+    }
+    return all;
   }
 
   /** Takes output out of the rings. */
@@ -392,6 +404,7 @@ export class Pool {
       case 'stopped': {
         const vcpu = run?.vcpus[message.vcpu];
         if (run === undefined || vcpu === undefined) return undefined;
+        run.opcodes.set(pcpu.index, message.undefinedOpcodes);
         // Between its stopping and this message, the VM may have been told to pause, or to go on.
         const off = run.paused || run.outcome !== undefined;
         const account = run.block.accounts[vcpu.index]!;
@@ -403,6 +416,7 @@ export class Pool {
       }
       case 'ended': {
         this.#dispatcher.stopped(pcpu.index, { why: 'blocked' }, now);
+        run?.opcodes.set(pcpu.index, message.undefinedOpcodes);
         if (run !== undefined) this.#ended(run, message.outcome);
         return undefined;
       }
@@ -450,7 +464,7 @@ export class Pool {
 
   #open(pcpu: Pcpu, run: Run, boot: boolean): void {
     pcpu.open.add(run.key);
-    this.#send(pcpu, { type: 'open', vm: run.key, spec: run.spec, memory: run.memory, block: run.block.buffer, boot });
+    this.#send(pcpu, { type: 'open', vm: run.key, spec: run.spec, memory: run.memory, block: run.block.buffer, boot, rtcStart: run.rtcStart });
   }
 
   #start(index: number, vcpu: Vcpu, slice: number): void {

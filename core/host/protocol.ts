@@ -36,16 +36,21 @@ export type ToPcpu =
       readonly memory: WebAssembly.Memory;
       readonly block: SharedArrayBuffer;
       readonly boot: boolean;
+      /** Wall time at the guest's time 0, in milliseconds since 1970. */
+      readonly rtcStart: number;
     }
   | { readonly type: 'run'; readonly vm: VmKey; readonly vcpu: number; /** Milliseconds. */ readonly slice: number }
   | { readonly type: 'close'; readonly vm: VmKey };
+
+/** Opcodes that were decoded and not implemented, on this thread so far. */
+export type OpcodeCounts = Readonly<Record<string, number>>;
 
 export type FromPcpu =
   | { readonly type: 'booted'; readonly vm: VmKey }
   /** The system could not be loaded. `mistake`: the user's, in one sentence; otherwise ours. */
   | { readonly type: 'failed'; readonly vm: VmKey; readonly message: string; readonly field?: string; readonly mistake: boolean }
-  | { readonly type: 'stopped'; readonly vm: VmKey; readonly vcpu: number; readonly stop: Stop }
-  | { readonly type: 'ended'; readonly vm: VmKey; readonly vcpu: number; readonly outcome: Outcome }
+  | { readonly type: 'stopped'; readonly vm: VmKey; readonly vcpu: number; readonly stop: Stop; readonly undefinedOpcodes: OpcodeCounts }
+  | { readonly type: 'ended'; readonly vm: VmKey; readonly vcpu: number; readonly outcome: Outcome; readonly undefinedOpcodes: OpcodeCounts }
   /** A console's ring has output. */
   | { readonly type: 'output'; readonly vm: VmKey }
   | { readonly type: 'note'; readonly vm: VmKey; readonly text: string };

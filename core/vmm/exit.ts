@@ -22,6 +22,8 @@ export type Exit =
   | { readonly reason: 'budget' }
   /** Another thread wants attention (EVENT_KICK). */
   | { readonly reason: 'kick' }
+  /** INIT was signalled. */
+  | { readonly reason: 'init' }
   /** Triple fault. */
   | { readonly reason: 'shutdown' }
   /** The core itself is wrong: a case that must not happen. */
@@ -42,6 +44,7 @@ export const EXIT_REASONS = [
   'halt',
   'budget',
   'kick',
+  'init',
   'shutdown',
   'internal',
 ] as const satisfies readonly ExitReason[];
@@ -57,6 +60,8 @@ export type Verdict =
   | { readonly next: 'wait' }
   /** The scheduler decides who runs now. */
   | { readonly next: 'yield' }
+  /** The machine starts anew. */
+  | { readonly next: 'reset' }
   /** Never runs again: the VM crashed. */
   | { readonly next: 'crash'; readonly status: 'triple-fault' | 'internal'; readonly detail: string };
 
@@ -92,6 +97,9 @@ export function handleExit(exit: Exit, cpu: number, bus: ProcessorBus): Verdict 
     case 'budget':
     case 'kick':
       return YIELD;
+    case 'init':
+      // There is one vCPU, and it is the one that boots: INIT is a reset.
+      return { next: 'reset' };
     case 'shutdown':
       return { next: 'crash', status: 'triple-fault', detail: 'triple fault' };
     case 'internal':

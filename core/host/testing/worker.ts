@@ -7,7 +7,7 @@
  */
 import { UserError } from '../api.ts';
 import { milliseconds } from '../clock.ts';
-import { serve } from '../worker.ts';
+import { serve } from '../pcpu.ts';
 import { FakeWindow, INSTRUCTIONS } from './memory.ts';
 import type { GuestMachine } from '../executor.ts';
 
@@ -48,7 +48,7 @@ serve({
       },
     };
   },
-  engine({ spec, memory }, bus) {
+  engine({ spec, memory }, _machine, bus) {
     const what = spec.source.kind === 'disk' ? '' : (spec.source.append ?? '');
     const { words } = new FakeWindow(memory);
     return {
@@ -65,6 +65,7 @@ serve({
       },
       instructions: () => Atomics.load(words, INSTRUCTIONS),
       userInstructions: () => Math.floor(Atomics.load(words, INSTRUCTIONS) / 4),
+      undefinedOpcodes: () => new Map(),
     };
   },
   boot({ spec }) {

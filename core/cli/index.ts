@@ -1,0 +1,68 @@
+/** The `ringside` command: `serve` is a shell's (electron/headless), everything else is here. */
+import { UserError } from '../host/api.ts';
+import { causeOf } from '../host/library.ts';
+import { VERSION } from '../host/version.ts';
+import { createCommand, deleteCommand, listCommand, startCommand, stopCommand } from './library.ts';
+import { hostCommand } from './host.ts';
+import { runCommand } from './run.ts';
+
+const USAGE = `Ringside ${VERSION}: virtual machines on a processor of its own.
+
+  ringside run [--kernel FILE] [--initrd FILE] [--append STRING] [--module FILE]...
+               [--disk FILE]... [--memory 512M] [--cpus N] [--cpu MODEL[,+flag,-flag]]
+               [--technique full|para|hardware] [--engine interpreter|translator|kvm]
+               [--pcpus N] [--policy NAME] [--serial stdio|FILE|none]
+               [--test-devices] [--no-reboot] [--timeout SECONDS] [--stats FILE]
+               runs one VM here; without --kernel, the built-in guest
+  ringside host [--json]               what this host can do
+  ringside serve [--port N]            the app, for a browser on this machine
+  ringside list [--json]               the VMs of the library
+  ringside create NAME [as for run]    adds a VM to it
+  ringside start NAME                  starts one: in the running app, or here
+  ringside stop NAME [--force]         presses its power button, or switches it off
+  ringside delete NAME                 removes it from the library; its disks stay
+
+  --state DIR (or RINGSIDE_STATE) names another library.
+
+Exit status of run: 0 the guest powered off; (value << 1) | 1 as isa-debug-exit says; 124 the time ran out;
+3 triple fault; 2 a mistake in the command or a file, with one line that says what it is; 1 anything else.
+`;
+
+const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  run: runCommand,
+  host: hostCommand,
+  list: listCommand,
+  create: createCommand,
+  start: startCommand,
+  stop: stopCommand,
+  delete: deleteCommand,
+};
+
+/** Runs the command; resolves to the exit status. */
+export async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    (name === undefined ? process.stderr : process.stdout).write(USAGE);
+    return name === undefined ? 2 : 0;
+  }
+  if (name === '--version') {
+    process.stdout.write(`${VERSION}\n`);
+    return 0;
+  }
+  try {
+    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+    if (command === undefined) throw new UserError(`There is no command "${name}": known are ${[...Object.keys(COMMANDS), 'serve'].join(', ')}.`);
+    return await command(rest);
+  } catch (error) {
+    if (error instanceof UserError) return complain(error.message, 2);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && /^E[A-Z]+$/.test(code)) return complain(`${causeOf(error)} (${(error as Error).message})`, 2);
+    return complain(error instanceof Error ? (error.message || error.name) : String(error), 1);
+  }
+}
+
+/** Exactly one line. */
+function complain(message: string, status: number): number {
+  process.stderr.write(`ringside: ${message.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+  return status;
+}

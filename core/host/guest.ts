@@ -1,0 +1,175 @@
+/** Puts a real machine together on a pCPU's thread: board, disks, processor, and the system that it starts with. */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { boot } from '../firmware/boot.ts';
+import { FirmwareError } from '../firmware/error.ts';
+import { Board } from '../machine/board.ts';
+import { createEngine, type Engine, type EngineModules } from '../processor/engine.ts';
+import { parseCpu } from '../spec/models.ts';
+import {
+  CPU_STRIDE,
+  CPUS,
+  Cpu,
+  EXIT_BUDGET,
+  EXIT_HALT,
+  EXIT_INIT,
+  EXIT_KICK,
+  EXIT_SHUTDOWN,
+  SHUTDOWN_TRIPLE_FAULT,
+} from '../state/index.ts';
+import { openRaw, StorageError, type RawImage } from '../storage/raw.ts';
+import type { Exit } from '../vmm/exit.ts';
+import { UserError } from './api.ts';
+import { asset } from './assets.ts';
+import { milliseconds } from './clock.ts';
+import type { GuestEngine, GuestMachine } from './executor.ts';
+import { causeOf } from './library.ts';
+import type { Opener, OpenRequest } from './pcpu.ts';
+
+/** The user's mistakes, whichever room finds them. */
+function asUserError(error: unknown, field: string): unknown {
+  if (!(error instanceof FirmwareError || error instanceof StorageError)) return error;
+  const { message } = error;
+  return new UserError(`${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? '' : '.'}`, field);
+}
+
+class PcMachine implements GuestMachine {
+  readonly board: Board;
+  /** Set when there is an engine: DMA makes decoded code stale. */
+  engine: Engine | undefined;
+  readonly #disks: RawImage[] = [];
+
+  constructor({ spec, memory, epoch, hooks, rtcStart }: OpenRequest) {
+    try {
+      for (const [i, disk] of spec.disks.entries()) {
+        try {
+          this.#disks.push(openRaw(disk.path, disk.readonly));
+        } catch (error) {
+          throw asUserError(error, `disks.${i}.path`);
+        }
+      }
+      this.board = new Board(memory, {
+        clock: { now: () => (milliseconds() - epoch()) * 1e6 },
+        serials: spec.serials,
+        disks: this.#disks,
+        testDevices: spec.testDevices === true,
+        rtcStart,
+        notify: {
+          serialOutput: () => hooks.output(),
+          powerOff: () => hooks.ended({ kind: 'power-off' }),
+          reset: () => hooks.ended({ kind: 'reset' }),
+          debugExit: (value) => hooks.ended({ kind: 'debug-exit', value }),
+          note: (_cpu, text) => hooks.note(text),
+        },
+        // The source fills ordinary memory only.
+        random: (into) => into.set(randomBytes(into.length)),
+        invalidate: (page, first, last) => this.engine?.helpers.invalidateCode(page, first, last),
+      });
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  get bus(): Board {
+    return this.board;
+  }
+
+  advance(now: number): void {
+    this.board.advance(now);
+  }
+
+  nextDeadline(): number {
+    return this.board.nextDeadline();
+  }
+
+  pressPowerButton(): void {
+    this.board.pressPowerButton();
+  }
+
+  close(): void {
+    for (const disk of this.#disks.splice(0)) disk.close();
+  }
+}
+
+class PcEngine implements GuestEngine {
+  readonly engine: Engine;
+  readonly #cpus;
+  readonly #user: number[];
+
+  constructor({ memory, modules, spec }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
+    this.engine = createEngine(memory, bus, modules as unknown as EngineModules);
+    this.#cpus = Array.from({ length: spec.vcpus }, (_, i) => Cpu.view(memory.buffer, CPUS + i * CPU_STRIDE));
+    this.#user = this.#cpus.map(() => 0);
+  }
+
+  run(index: number, budget: number): Exit {
+    const cpu = this.#cpus[index]!;
+    const code = this.engine.run(cpu.address, budget);
+    const retired = Math.max(0, budget - cpu.budget);
+    cpu.instructions += retired;
+    // A run is at most a few milliseconds: it counts as what it ended in.
+    if (cpu.cpl === 3) this.#user[index]! += retired;
+    switch (code) {
+      case EXIT_BUDGET:
+        return { reason: 'budget' };
+      case EXIT_HALT:
+        return { reason: 'halt' };
+      case EXIT_KICK:
+        return { reason: 'kick' };
+      case EXIT_INIT:
+        return { reason: 'init' };
+      case EXIT_SHUTDOWN:
+        return cpu.shutdown === SHUTDOWN_TRIPLE_FAULT
+          ? { reason: 'shutdown' }
+          : { reason: 'internal', detail: `the processor stopped with code ${cpu.shutdown} at ${cpu.rip.toString(16)}` };
+      default:
+        return { reason: 'internal', detail: `the engine returned ${code}` };
+    }
+  }
+
+  instructions(index: number): number {
+    return this.#cpus[index]!.instructions;
+  }
+
+  userInstructions(index: number): number {
+    return this.#user[index]!;
+  }
+
+  undefinedOpcodes(): ReadonlyMap<string, number> {
+    return this.engine.undefinedOpcodes;
+  }
+}
+
+async function read(path: string, what: string, field: string): Promise<{ name: string; data: Uint8Array }> {
+  try {
+    return { name: path, data: await readFile(path) };
+  } catch (error) {
+    throw new UserError(`The ${what} ${path} cannot be read: ${causeOf(error)}.`, field);
+  }
+}
+
+async function load(request: OpenRequest, machine: PcMachine): Promise<void> {
+  const { source } = request.spec;
+  if (source.kind === 'disk') throw new UserError('Starting from a disk needs firmware, which is not there yet.', 'source');
+  const kernel = source.kind === 'builtin' ? await read(asset('corner.elf'), 'built-in guest', 'source') : await read(source.kernel, 'kernel', 'source.kernel');
+  const initrd = source.kind === 'kernel' && source.initrd !== undefined ? await read(source.initrd, 'initial RAM disk', 'source.initrd') : undefined;
+  const modules = source.kind === 'kernel' ? await Promise.all((source.modules ?? []).map((path) => read(path, 'module', 'source.modules'))) : [];
+  machine.board.reset(true);
+  const target = machine.board.bootTarget(parseCpu(request.spec.cpu ?? '').features.has('lm'));
+  try {
+    boot(target, { kernel, initrd, modules, commandLine: source.append ?? '' });
+  } catch (error) {
+    throw asUserError(error, source.kind === 'kernel' ? 'source.kernel' : 'source');
+  }
+}
+
+export const pc: Opener<PcMachine, PcEngine> = {
+  machine: (request) => new PcMachine(request),
+  engine(request, machine, bus) {
+    const made = new PcEngine(request, bus);
+    machine.engine = made.engine;
+    return made;
+  },
+  boot: load,
+};

@@ -1,0 +1,43 @@
+/** A machine's memory as the host's main thread sees it: it makes it, drains consoles and gives them input, and runs nothing. */
+import { Ring } from '../bus/ring.ts';
+import { createMachine } from '../machine/create.ts';
+import { INPUT_RING, OUTPUT_RING, places } from '../machine/places.ts';
+import { parseCpu } from '../spec/models.ts';
+import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB } from '../state/index.ts';
+import { UserError } from './api.ts';
+import type { MachineWindow } from './pool.ts';
+import type { MachineSpec } from './protocol.ts';
+
+/** Makes the memory of a machine. Throws a UserError if the host cannot give it. */
+export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; window: MachineWindow } {
+  const memoryMiB = spec.memory / MIB;
+  let made: ReturnType<typeof createMachine>;
+  try {
+    made = createMachine({ memoryMiB, vcpus: spec.vcpus, cpu: parseCpu(spec.cpu ?? '') });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UserError(`A VM with ${memoryMiB} MiB of memory cannot be made here: ${why}.`, 'memory');
+  }
+  const { buffer } = made.memory;
+  const consoles = places(made.layout).consoles.slice(0, spec.serials);
+  for (const { output, input } of consoles) {
+    new Ring(buffer, output, OUTPUT_RING).reset();
+    new Ring(buffer, input, INPUT_RING).reset();
+  }
+  const outputs = consoles.map(({ output }) => new Ring(buffer, output, OUTPUT_RING));
+  const inputs = consoles.map(({ input }) => new Ring(buffer, input, INPUT_RING));
+  const words = new Int32Array(buffer);
+  return {
+    memory: made.memory,
+    window: {
+      drain(port) {
+        const data = outputs[port]?.read();
+        return data === undefined || data.length === 0 ? undefined : data;
+      },
+      write: (port, data) => inputs[port]?.write(data) ?? data.length,
+      kick(cpu) {
+        Atomics.or(words, (CPUS + cpu * CPU_STRIDE + Cpu.offsets.event) >> 2, EVENT_KICK);
+      },
+    },
+  };
+}
