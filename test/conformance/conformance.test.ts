@@ -95,7 +95,7 @@ describe.each([64, 32] as const)('as the real CPU does, in %d-bit mode', (mode) 
       else if (recorded.hashes.length > 0)
         problems.push(...[play(machine, form, encodings, recorded)].filter((problem) => problem !== undefined));
     }
-    expect(problems.slice(0, 3).join('\n\n'), `${problems.length} of ${group.length} forms`).toBe('');
+    if (problems.length > 0) expect.fail(`${problems.length} of ${group.length} forms:\n${problems.slice(0, 3).join('\n\n')}`);
   });
 });
 

@@ -50,7 +50,8 @@ export function explain(form: Form, encoding: Encoding, before: Uint8Array, afte
   ];
   for (const [name, at, bytes] of pieces()) {
     const [was, is, should] = [before, after, wanted ?? after].map((image) => hex(image, at, bytes)) as [string, string, string];
-    const used = encoding.reg === NAMES.indexOf(name) || encoding.rm === NAMES.indexOf(name) || /^(rflags|fcw|fsw|ftw|mxcsr)$/.test(name);
+    const register = NAMES.indexOf(name);
+    const used = (register >= 0 && (encoding.reg === register || encoding.rm === register)) || name === 'rflags';
     // A signal frame shows no x87 and SSE state, so the runner reports none.
     const differs = is !== should && !(faulted && at >= FX_FCW);
     if (was !== is || differs || used) lines.push(`  ${name}: ${was} -> ${is}${differs ? `, the real CPU: ${should}` : ''}`);

@@ -157,7 +157,7 @@ function prepare(form: Form, encoding: Encoding, v: DataView, rng: Rng): void {
   if (/^POPF/.test(name)) v.setUint32(stack, v.getUint32(stack, true) & (ARITHMETIC | IF | DF), true);
   if (/^PCMP[EI]STR/.test(name)) for (const index of [AX, DX]) r.set(index, rng.below(40) - 20);
   if (name === 'LDMXCSR' && !rng.one(4)) v.setUint32(operand, v.getUint32(operand, true) & 0xffff, true);
-  if (name === 'FXRSTOR' && !rng.one(4)) v.setUint32(operand + 24, v.getUint32(operand + 24, true) & 0xffff, true);
+  if (name.startsWith('FXRSTOR') && !rng.one(4)) v.setUint32(operand + 24, v.getUint32(operand + 24, true) & 0xffff, true);
   if (name === 'FLDCW' && !rng.one(4)) v.setUint8(operand, v.getUint8(operand) | 0x3f);
 }
 

@@ -103,6 +103,8 @@ export class ConformanceMachine {
       cpus: CPUS,
       recordsNext: places.records,
     });
+    // The decoder asks what the model has once, when it is made.
+    Cpu.view(memory.buffer, this.#cpu).features.fill(0xffffffff);
     this.#engine = createEngine(memory, BUS, modules);
     this.#writeTables();
     this.#setMode();
@@ -162,7 +164,6 @@ export class ConformanceMachine {
     // IF on, as every system has it at ring 3
     cpu.eflags = 0x202;
     cpu.event = 0;
-    cpu.features.fill(0xffffffff);
     cpu.physicalMask = 2 ** 40 - 1;
     cpu.delivering = 0xffffffff;
     this.#engine.helpers.updateReach(this.#cpu);

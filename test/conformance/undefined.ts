@@ -12,8 +12,10 @@ const NOT_HERE =
 export function recordable(form: Form): boolean {
   const { row } = form;
   if (NOT_HERE.test(row.mnemonic) || row.class === 'privileged' || row.io) return false;
-  if (row.operands.some((o) => ['sreg', 'cr', 'dr', 'ptr', 'mptr'].includes(o.kind))) return false;
-  return true;
+  // The selectors belong to the operating system.
+  if (row.operands.some((o) => ['sreg', 'cr', 'dr', 'ptr', 'mptr'].includes(o.kind) || /^[CDEFGS]S$/.test(o.text))) return false;
+  // FSTP's undocumented alias treats an empty register in the maker's own way.
+  return !row.text.startsWith('D9 D8+i');
 }
 
 function count(form: Form, encoding: Encoding, before: DataView): number {
@@ -148,7 +150,7 @@ export function normalize(form: Form, encoding: Encoding, before: Uint8Array, af
   }
   const operand = WINDOW_BYTES + encoding.operand;
   if (/^FN?(STENV|SAVE)$/.test(name)) forgetPointers(after, operand, size);
-  if (name === 'FXSAVE') {
+  if (name.startsWith('FXSAVE')) {
     after.fill(0, operand + 5, operand + 24);
     after.fill(0, operand + 28, operand + 32);
     for (let at = operand + 42; at < WINDOW_BYTES + 128; at += 16) after.fill(0, at, Math.min(at + 6, WINDOW_BYTES + 128));
@@ -159,6 +161,8 @@ export function normalize(form: Form, encoding: Encoding, before: Uint8Array, af
     else after.fill(0, encoding.rm * 8, encoding.rm * 8 + 2);
   }
   if (/^BS[FR]$/.test(name) && v.getUint32(FLAGS, true) & ZF) after.fill(0, encoding.reg * 8, encoding.reg * 8 + 8);
+  // A comparison that fails may or may not write the destination back, which shows in the upper half of a 32-bit register.
+  if (name === 'CMPXCHG' && size === 32 && !form.memory && !(v.getUint32(FLAGS, true) & ZF)) v.setUint32(encoding.rm * 8 + 4, 0, true);
   const how = approximate(form);
   if (how === 'x87') {
     after.fill(0, FX_ST, FX_ST + 10);
