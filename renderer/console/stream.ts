@@ -1,6 +1,6 @@
 /**
  * Joins a port's kept output and its live output without a byte lost or shown twice. Both carry where the stream stood after them
- * (`end`: bytes the port has put out in all), so it does not matter which comes first.
+ * (`end`: bytes the port has put out in all, over all runs of the VM), so it does not matter which comes first.
  */
 export interface Piece {
   readonly data: Uint8Array;
@@ -33,11 +33,8 @@ export class ConsoleStream {
   }
 
   #append({ data, end }: Piece): void {
-    const start = end - data.length;
-    // A new run of the VM may count from 0 again.
-    const restarted = end < this.#end && start === 0;
-    const skip = restarted ? 0 : Math.max(0, this.#end - start);
-    this.#end = restarted ? end : Math.max(end, this.#end);
+    const skip = Math.max(0, this.#end - (end - data.length));
+    this.#end = Math.max(end, this.#end);
     if (skip < data.length) this.#show(skip === 0 ? data : data.subarray(skip));
   }
 }

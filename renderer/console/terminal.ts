@@ -131,6 +131,11 @@ export class ConsoleTerminal {
     this.terminal.focus();
   }
 
+  /** Main screen, DECSTR (soft terminal reset), default colours; the text stays. */
+  softReset(): void {
+    this.terminal.write('\x1b[?1049l\x1b[!p\x1b[0m');
+  }
+
   dispose(): void {
     for (const off of this.#off) off();
     this.#writer.cancel();

@@ -1,7 +1,6 @@
 /** English: the shape that every other language has to fill. `{'@'}` and `{'|'}` stand for characters with a meaning to vue-i18n. */
 export const en = {
   app: {
-    name: 'Ringside',
     connectionLost: 'The connection to Ringside is lost. Your VMs go on running as long as it does; trying again…',
     loading: 'Loading…',
     loadFailed: 'The list of VMs could not be read.',
@@ -44,9 +43,7 @@ export const en = {
     resetTip: 'Presses the reset button',
     console: 'Console',
     consoleTip: 'Show the serial console (Enter)',
-    consoleWindow: 'Open in its own window',
     settings: 'Settings',
-    rename: 'Rename…',
     delete: 'Delete',
     deleteTip: 'Delete the VM (Del)',
     preferences: 'Preferences',
@@ -88,7 +85,6 @@ export const en = {
     sparkline: 'vCPU load over the last 60 seconds: now {now}',
     sparklineOff: 'no load: the VM is not running',
     resize: 'Width of the list',
-    menu: 'Actions for {name}',
   },
   kind: {
     builtin: 'Built-in guest',
@@ -120,7 +116,6 @@ export const en = {
     memory: 'Memory',
     memoryText: '{total}, {free} free',
     virtualization: 'Virtualization hardware',
-    ready: 'Ready to use',
     hardwareKvm: '{technology} is present, and Ringside may use it.',
     hardwareNoPermission: '{technology} is present, but you may not use /dev/kvm.',
     hardwareFirmware: '{technology} is present, but switched off in the BIOS (firmware setup).',
@@ -161,16 +156,11 @@ export const en = {
     notes: 'Notes',
     created: 'Created',
     load: 'vCPU load, last minute',
-    now: 'Now',
     instructions: 'Instructions per second',
     exits: 'Exits per second',
     crashed: 'This VM crashed',
-    failedStart: 'This VM did not start',
     openLog: 'Open the log',
     startHint: 'The VM is off. Start it to see its load.',
-    consolePreview: 'Console',
-    openConsole: 'Open the console',
-    none: 'none',
   },
   technique: {
     automatic: 'Automatic',
@@ -185,7 +175,6 @@ export const en = {
     noKvm: 'Not available here: /dev/kvm cannot be used.',
   },
   console: {
-    port: 'Serial port {n}',
     ports: 'Serial ports',
     label: 'Console of {name}, serial port {n}',
     off: '“{name}” is off.',
@@ -217,7 +206,6 @@ export const en = {
     searchRegex: 'Regular expression',
     searchCount: '{index} of {count}',
     searchNone: 'Not found',
-    truncated: 'Earlier output is not kept.',
   },
   cpu: {
     title: 'vCPU load',
@@ -343,7 +331,6 @@ export const en = {
     technique: 'Technique',
     serials: 'Serial ports',
     serialsHint: 'A console window each.',
-    errorHere: 'Mistake: {message}',
     errorElsewhere: 'This step has a mistake',
     appliesNow: 'applies now',
     appliesRestart: 'after restart',

@@ -3,7 +3,6 @@ import type { Messages } from './en.ts';
 
 export const zh: Messages = {
   app: {
-    name: 'Ringside',
     connectionLost: '与 Ringside 的连接已断开。只要 Ringside 还在运行，虚拟机就不会停止；正在重新连接…',
     loading: '正在加载…',
     loadFailed: '无法读取虚拟机列表。',
@@ -46,9 +45,7 @@ export const zh: Messages = {
     resetTip: '按下重置按钮',
     console: '控制台',
     consoleTip: '显示串口控制台（Enter）',
-    consoleWindow: '在独立窗口中打开',
     settings: '设置',
-    rename: '重命名…',
     delete: '删除',
     deleteTip: '删除虚拟机（Del）',
     preferences: '首选项',
@@ -90,7 +87,6 @@ export const zh: Messages = {
     sparkline: '最近 60 秒的 vCPU 负载：当前 {now}',
     sparklineOff: '无负载：虚拟机未运行',
     resize: '列表宽度',
-    menu: '{name} 的操作',
   },
   kind: {
     builtin: '内置客户机',
@@ -122,7 +118,6 @@ export const zh: Messages = {
     memory: '内存',
     memoryText: '共 {total}，可用 {free}',
     virtualization: '虚拟化硬件',
-    ready: '可以使用',
     hardwareKvm: '具备 {technology}，Ringside 可以使用。',
     hardwareNoPermission: '具备 {technology}，但您没有使用 /dev/kvm 的权限。',
     hardwareFirmware: '具备 {technology}，但已在 BIOS（固件设置）中关闭。',
@@ -163,16 +158,11 @@ export const zh: Messages = {
     notes: '备注',
     created: '创建时间',
     load: 'vCPU 负载（最近一分钟）',
-    now: '当前',
     instructions: '每秒指令数',
     exits: '每秒退出次数',
     crashed: '此虚拟机已崩溃',
-    failedStart: '此虚拟机未能启动',
     openLog: '打开日志',
     startHint: '虚拟机已关机。启动后可查看负载。',
-    consolePreview: '控制台',
-    openConsole: '打开控制台',
-    none: '无',
   },
   technique: {
     automatic: '自动',
@@ -187,7 +177,6 @@ export const zh: Messages = {
     noKvm: '本机不可用：无法使用 /dev/kvm。',
   },
   console: {
-    port: '串口 {n}',
     ports: '串口',
     label: '{name} 的控制台，串口 {n}',
     off: '“{name}”已关机。',
@@ -219,7 +208,6 @@ export const zh: Messages = {
     searchRegex: '正则表达式',
     searchCount: '第 {index} 个，共 {count} 个',
     searchNone: '未找到',
-    truncated: '更早的输出没有保留。',
   },
   cpu: {
     title: 'vCPU 负载',
@@ -345,7 +333,6 @@ export const zh: Messages = {
     technique: '虚拟化技术',
     serials: '串口数',
     serialsHint: '每个串口有一个控制台窗口。',
-    errorHere: '错误：{message}',
     errorElsewhere: '此步骤有错误',
     appliesNow: '立即生效',
     appliesRestart: '重启后生效',
