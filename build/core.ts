@@ -7,7 +7,7 @@
  *
  * A step is done only if an output is missing or older than one of its inputs. To add one, append to `steps`.
  */
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import asc from 'assemblyscript/asc';
@@ -140,7 +140,12 @@ export async function buildCore(outDir: string = OUT_DIR, options: BuildOptions 
   for (const step of steps(outDir)) {
     const started = performance.now();
     const skip = !options.force && upToDate(step);
-    if (!skip) await step.run();
+    if (!skip) {
+      const since = new Date();
+      await step.run();
+      // As of when the inputs were read: one that is changed during the step makes its outputs old.
+      for (const file of step.outputs) utimesSync(file, since, since);
+    }
     const bytes = step.outputs.reduce((sum, file) => sum + statSync(file).size, 0);
     const did = skip ? 'up to date' : `${Math.round(performance.now() - started)} ms`;
     options.log?.(`${step.name.padEnd(18)} ${String(bytes).padStart(8)} bytes   ${did}`);
