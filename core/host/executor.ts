@@ -55,6 +55,7 @@ export type Turn = Stop | { readonly why: 'ended'; readonly outcome: Outcome };
 const QUANTUM = 5;
 /** Milliseconds. A halted vCPU looks up this often even if nothing rings. */
 const WAIT_MAX = 1000;
+const WAIT_SLACK = 0.05;
 const BUDGET_MIN = 1000;
 const BUDGET_MAX = 100_000_000;
 /** Instructions per millisecond until measured. */
@@ -125,7 +126,8 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
       if (pcpu.pressed) return leave(HALTED, { why: 'halted', deadline: deadline / 1000 });
       now = milliseconds();
       charge(HALTED, 0);
-      pcpu.wait(bell, Math.min(WAIT_MAX, Math.max(0, deadline - now)));
+      // A wait that ends a little early would be a second one.
+      pcpu.wait(bell, Math.min(WAIT_MAX, Math.max(0, deadline - now) + WAIT_SLACK));
       now = milliseconds();
       account.enter(RUNNING, now / 1000);
       charged = now;
