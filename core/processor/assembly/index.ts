@@ -21,3 +21,6 @@ export * from './timing';
 export * from './msr';
 export * from './system';
 export * from './reset';
+export * from './x87';
+export * from './xsave';
+export * from './x87';

@@ -6,4 +6,5 @@ export * from './fpu_store';
 export * from './fpu_compare';
 export * from './fpu_environment';
 export * from './fpu_step';
+export * from './fpu_transcendental';
 export * from './xsave';
