@@ -2,8 +2,8 @@
  * Every recorded vector, through the interpreter. To see one row: `npx vitest run --project unit test/conformance -t 'ADD'`. To record what is new:
  * `node test/conformance/record.ts` on an x86-64 Linux with gcc.
  */
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildCore, readModule } from '../../build/core.ts';
 import { compileModules, type EngineModules } from '../../core/processor/engine.ts';
 import { SETS, type Encoding, type Form } from './encode.ts';
 import { explain } from './explain.ts';
@@ -33,7 +33,8 @@ let modules: EngineModules;
 let native: Native | undefined;
 
 beforeAll(async () => {
-  modules = await compileModules((name) => readFile(new URL(`../../dist/core/${name}`, import.meta.url)));
+  await buildCore();
+  modules = await compileModules(async (name) => readModule(name));
 });
 afterAll(() => native?.close());
 
