@@ -154,7 +154,7 @@ export class Rig {
     rig.state.idtr.limit = 0x3ff;
     rig.state.gpr.set(RSP, STACK0);
     rig.#helpers['resetTlb']!(rig.cpu);
-    rig.#helpers['updateReach']!(rig.cpu);
+    rig.setFlags(2);
     return rig;
   }
 
