@@ -77,11 +77,11 @@ function ioplSensitive(cpu: usize): void {
 
 /**
  * An interrupt has been waiting since before this instruction, which is about to mask interrupts: there was a place to take it, before this
- * instruction, that the block ran over. The instruction is then executed after it. (At the head of a block `run` has just looked.)
+ * instruction, that the block ran over. The instruction is then executed after it. (At the head of a block `run` has just looked; a shadow of 1 was made by an instruction of this block.)
  */
 function yieldsToInterrupt(cpu: usize, record: usize): bool {
   if (load<u8>(record, RECORD_position) == 0 || !(load<u32>(cpu, CPU_eflags) & FLAG_IF)) return false;
-  if (load<u32>(cpu, CPU_interruptShadow) || !(atomic.load<u32>(cpu + CPU_event) & EVENT_INTERRUPT)) return false;
+  if (load<u32>(cpu, CPU_interruptShadow) == 1 || !(atomic.load<u32>(cpu + CPU_event) & EVENT_INTERRUPT)) return false;
   store<u64>(cpu, instructionAddress(cpu, record), CPU_rip);
   return true;
 }
