@@ -44,7 +44,7 @@ export function formsOf(row: Row, mode: Mode): Form[] {
   const out: Form[] = [];
   for (const size of sizes) {
     // A 16-bit branch leaves the code's 64 KiB, and in 64-bit mode AMD and Intel disagree on it.
-    if (size === 16 && (row.end || row.operands.some((o) => o.kind === 'rel')) && row.family !== 'undefined') continue;
+    if (size === 16 && /^(J|CALL|RET|LOOP)/.test(row.mnemonic)) continue;
     // BSWAP of a 16-bit register is undefined.
     if (size === 16 && row.mnemonic === 'BSWAP') continue;
     const name = (kind: string): string =>
@@ -58,6 +58,9 @@ export function formsOf(row: Row, mode: Mode): Form[] {
   }
   return out;
 }
+
+/** Instructions that take REP. */
+export const STRING = /^(MOVS|CMPS|STOS|LODS|SCAS)[BWDQ]?$/;
 
 const bytesOf = (value: number, bytes: number): number[] =>
   Array.from({ length: bytes }, (_, i) => Math.floor(value / 2 ** (8 * i)) & 0xff);
@@ -231,6 +234,8 @@ export function encode(form: Form, n: number): Encoding {
   const rexX = place?.rexX ?? 0;
   const rex = 0x40 | (rexW ? 8 : 0) | (rexR << 2) | (rexX << 1) | rexB;
   if (size === 16 && row.prefix !== '66') prefixes.push(0x66);
+  // Alone, REP or REPE, REPNE; now and then with 32-bit counts and pointers in 64-bit mode
+  if (STRING.test(row.mnemonic)) prefixes.push(...[[], [0xf3], [0xf2]][n % 3]!, ...(mode === 64 && n > 11 ? [0x67] : []));
   if (row.prefix !== undefined && row.prefix !== 'NP') prefixes.push(Number.parseInt(row.prefix, 16));
   const rexBytes = mode === 64 && (rex !== 0x40 || (wantsRex && [inReg?.size, inRm?.size].includes(8))) ? [rex] : [];
 

@@ -1,5 +1,5 @@
 /** The state before each run of an instruction: drawn from the form's name alone, so that nothing of it needs storing. */
-import { SETS, type Encoding, type Form } from './encode.ts';
+import { SETS, STRING, type Encoding, type Form } from './encode.ts';
 import {
   AREA,
   ARITHMETIC,
@@ -132,7 +132,7 @@ function prepare(form: Form, encoding: Encoding, v: DataView, rng: Rng): void {
     }
   }
   if (name === 'XLAT' || name === 'XLATB') r.set(BX, WINDOW + 16);
-  if (/^(MOVS|CMPS|STOS|LODS|SCAS)[BWDQ]?$/.test(name)) {
+  if (STRING.test(name)) {
     r.set(SI, WINDOW + 32);
     r.set(DI, WINDOW + 72 + (rng.one(3) ? -40 : 0));
     r.set(CX, rng.below(5));

@@ -133,6 +133,8 @@ export class ConformanceMachine {
     this.#put(GDT + (USER64 & ~7), flat(0xfb, 0x20));
     // RSP0, or ESP0 and SS0
     this.#putWords(TSS + 4, mode === 64 ? [KERNEL_STACK, 0] : [KERNEL_STACK, KERNEL_DATA]);
+    // No I/O permission bitmap: its base is beyond the limit.
+    this.#putWords(TSS + 0x64, [0x68 << 16]);
     for (let vector = 0; vector < 32; vector++) {
       const handler = HANDLERS + vector * 16;
       // jmp to itself
@@ -156,8 +158,8 @@ export class ConformanceMachine {
     Object.assign(cpu.idtr, { base: IDT, limit: 0xfff });
     cpu.cr0 = mode === 64 ? 0x80010033 : 0x33;
     cpu.cr3 = TABLES;
-    // PAE, OSFXSR, OSXMMEXCPT
-    cpu.cr4 = mode === 64 ? 0x620 : 0x600;
+    // PAE, OSFXSR, OSXMMEXCPT, OSXSAVE
+    cpu.cr4 = mode === 64 ? 0x40620 : 0x40600;
     cpu.efer = mode === 64 ? 0xd00 : 0;
     cpu.cpl = 3;
     cpu.codeSize = mode === 64 ? CODE_64 : CODE_32;

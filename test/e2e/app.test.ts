@@ -1,0 +1,252 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { guest, missing } from '../guests/ringside.ts';
+import { CHROMIUM, complaints, consoleText, launchBrowser, openApp, startApp, stateOf } from './app.ts';
+import type { App } from './app.ts';
+
+/** Milliseconds. A shared machine is slow at times; what is waited for comes long before. */
+const SOON = { timeout: 30_000, interval: 200 };
+const BOOT = { timeout: 240_000, interval: 1000 };
+
+/** The number in a row of the load's legend, in percent. */
+async function load(page: Page, state: string): Promise<number> {
+  const cell = page
+    .getByRole('row')
+    .filter({ has: page.getByRole('rowheader', { name: state, exact: true }) })
+    .getByRole('cell')
+    .first();
+  return Number.parseFloat(await cell.innerText());
+}
+
+/** How much of the newest part of the load graph is in the colour of guest user time: 0 to 1. */
+function drawn(page: Page): Promise<number> {
+  return page
+    .locator('.chart canvas')
+    .first()
+    .evaluate((element) => {
+      const canvas = element as HTMLCanvasElement;
+      const probe = document.createElement('canvas').getContext('2d')!;
+      probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--load-user');
+      probe.fillRect(0, 0, 1, 1);
+      const [red, green, blue] = probe.getImageData(0, 0, 1, 1).data;
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+      let count = 0;
+      for (let i = 0; i < data.length; i += 4) if (data[i] === red && data[i + 1] === green && data[i + 2] === blue) count++;
+      return count / (data.length / 4);
+    });
+}
+
+async function type(page: Page, line: string): Promise<void> {
+  await page.locator('.xterm').click();
+  await page.keyboard.type(`${line}\r`);
+}
+
+describe.skipIf(CHROMIUM === undefined)('the app in a browser', () => {
+  let app: App;
+  let browser: Browser;
+  beforeAll(async () => {
+    [app, browser] = await Promise.all([startApp(['--pcpus', '2']), launchBrowser()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await app?.close();
+  });
+
+  describe('first run', () => {
+    let page: Page;
+    beforeAll(async () => {
+      page = await openApp(browser, app);
+    });
+    afterAll(() => page.context().close());
+
+    it('says what this computer can do', async () => {
+      await page.getByRole('heading', { name: 'Welcome to Ringside' }).waitFor();
+      const card = page.getByRole('region', { name: 'This computer' });
+      expect(await card.innerText()).toMatch(/Virtualization hardware\s+\S/);
+    });
+
+    it('boots the built-in guest by one button, to a prompt that answers', async () => {
+      await page.getByRole('button', { name: 'Boot the built-in guest' }).click();
+      await expect.poll(() => consoleText(page), SOON).toMatch(/corner> $|corner>$/);
+      // The console has the focus: nothing needs to be clicked.
+      await page.keyboard.type('help\r');
+      await expect.poll(() => consoleText(page), SOON).toMatch(/corner> help\n[^]*spin/);
+      expect(await stateOf(page, 'Built-in guest')).toBe('running');
+    });
+
+    it('finds the console again with what it showed, after a reload', async () => {
+      await page.reload();
+      await expect.poll(() => consoleText(page), SOON).toMatch(/corner> help\n[^]*corner>/);
+    });
+
+    it('searches in the console, and leaves it by a key', async () => {
+      await page.locator('.xterm').click();
+      await page.keyboard.press('Control+Shift+F');
+      await page.getByRole('textbox', { name: 'Search in the console' }).fill('threads');
+      await expect.poll(() => page.locator('.count').innerText(), SOON).toMatch(/^\d+ of \d+$/);
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('Control+F6');
+      await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute('role')), SOON).toBe('tab');
+    });
+
+    it('draws the load as it rises with a busy program and falls when it ends', async () => {
+      await type(page, 'spin 5');
+      await page.getByRole('tab', { name: 'CPU' }).click();
+      await expect.poll(() => load(page, 'Guest user'), SOON).toBeGreaterThan(60);
+      await expect.poll(() => drawn(page), SOON).toBeGreaterThan(0.01);
+      await expect.poll(() => load(page, 'Idle'), SOON).toBeGreaterThan(80);
+      expect(await load(page, 'Guest user')).toBeLessThan(10);
+      const exits = page.getByRole('region', { name: 'Exits by reason' });
+      expect(await exits.getByRole('row').count()).toBeGreaterThan(2);
+    });
+
+    it('pauses and resumes, and says in words why a button cannot be used', async () => {
+      await page.getByRole('button', { name: 'Pause' }).first().click();
+      await expect.poll(() => stateOf(page, 'Built-in guest'), SOON).toBe('paused');
+      const shutDown = page.getByRole('button', { name: 'Shut down', exact: true });
+      expect(await shutDown.getAttribute('aria-disabled')).toBe('true');
+      await shutDown.focus();
+      await expect
+        .poll(() => page.getByRole('tooltip').filter({ visible: true }).allInnerTexts(), SOON)
+        .toContain('A paused guest cannot see the power button: resume it, or force it off.');
+      await page.getByRole('button', { name: 'Resume' }).first().click();
+      await expect.poll(() => stateOf(page, 'Built-in guest'), SOON).toBe('running');
+    });
+
+    it('renames with F2 and keeps the name', async () => {
+      await page.getByRole('listbox').focus();
+      await page.keyboard.press('F2');
+      const field = page.getByRole('textbox', { name: 'Name' });
+      await field.fill('Renamed guest');
+      await page.keyboard.press('Enter');
+      await expect.poll(() => stateOf(page, 'Renamed guest'), SOON).toBe('running');
+      await page.reload();
+      await expect.poll(() => stateOf(page, 'Renamed guest'), SOON).toBe('running');
+    });
+
+    it('switches language and theme live', async () => {
+      await page.getByRole('button', { name: 'Preferences' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByText('简体中文', { exact: true }).click();
+      await page.getByRole('dialog', { name: '首选项' }).waitFor();
+      expect(await page.evaluate(() => document.documentElement.lang)).toBe('zh-CN');
+      await dialog.getByText('浅色').click();
+      await expect.poll(() => page.evaluate(() => document.documentElement.classList.contains('dark')), SOON).toBe(false);
+      await dialog.getByText('English', { exact: true }).click();
+      await page.getByRole('dialog', { name: 'Preferences' }).waitFor();
+      await page.keyboard.press('Escape');
+    });
+
+    it('shuts the guest down by ACPI, and deletes it after asking', async () => {
+      await page.getByRole('button', { name: 'Shut down', exact: true }).click();
+      await expect.poll(() => stateOf(page, 'Renamed guest'), SOON).toBe('off');
+      await page.getByRole('listbox').focus();
+      await page.keyboard.press('Delete');
+      await page.getByRole('button', { name: 'Delete the VM' }).click();
+      await page.getByRole('heading', { name: 'Welcome to Ringside' }).waitFor();
+    });
+
+    it('met no mistake in the page and nothing that its policy refused', () => {
+      expect(complaints.get(page)).toEqual([]);
+    });
+  });
+
+  describe('the new-VM form', () => {
+    let page: Page;
+    beforeAll(async () => {
+      page = await openApp(browser, app);
+    });
+    afterAll(() => page.context().close());
+
+    it('shows the core’s word on each mistake at its field, and loses nothing that was typed', async () => {
+      await page.keyboard.press('Alt+n');
+      const dialog = page.getByRole('dialog', { name: 'New virtual machine' });
+      await dialog.getByText('A Linux kernel, or').click();
+      await dialog.getByLabel('Kernel file').fill('/no/such/kernel');
+      await dialog.getByRole('button', { name: /CPU and memory/ }).click();
+      const memory = dialog.getByRole('spinbutton', { name: 'Memory, MiB' });
+      await memory.fill('99999');
+      await dialog.getByRole('button', { name: /Name and summary/ }).click();
+      await dialog.getByLabel('Name', { exact: true }).fill('');
+      await dialog.getByRole('button', { name: 'Create and start' }).click();
+      const mistakes: string[] = [];
+      const mend: Record<string, () => Promise<void>> = {
+        name: async () => dialog.getByLabel('Name', { exact: true }).fill('Mended'),
+        memory: async () => memory.fill('256'),
+      };
+      for (let i = 0; i < 4; i++) {
+        const wrong = dialog.locator('.field.wrong');
+        await wrong.waitFor();
+        const field = (await wrong.getAttribute('data-field'))!;
+        mistakes.push(field);
+        expect((await wrong.getByRole('alert').innerText()).length).toBeGreaterThan(10);
+        const repair = mend[field];
+        if (!repair) break;
+        await repair();
+        await dialog.getByRole('button', { name: /Name and summary/ }).click();
+        await dialog.getByRole('button', { name: 'Create and start' }).click();
+        await wrong.waitFor({ state: 'detached' }).catch(() => {});
+      }
+      expect(new Set(mistakes)).toEqual(new Set(['name', 'memory', 'source.kernel']));
+      await page.keyboard.press('Escape');
+      await dialog.waitFor({ state: 'hidden' });
+      await page.getByRole('button', { name: 'New', exact: true }).click();
+      await dialog.getByRole('button', { name: /System/ }).click();
+      expect(await dialog.getByLabel('Kernel file').inputValue()).toBe('/no/such/kernel');
+      await dialog.getByRole('button', { name: 'Start over' }).click();
+      await page.keyboard.press('Escape');
+      await dialog.waitFor({ state: 'hidden' });
+    });
+
+    it.skipIf(missing('kernel64', 'initrd64.gz'))(
+      'makes a VM that boots Linux and answers in its console window, beside another VM',
+      async () => {
+        await page.getByRole('button', { name: 'Boot the built-in guest' }).click();
+        await page.getByRole('button', { name: 'New', exact: true }).click();
+        const dialog = page.getByRole('dialog', { name: 'New virtual machine' });
+        await dialog.getByText('A Linux kernel, or').click();
+        await dialog.getByLabel('Kernel file').fill(guest('kernel64'));
+        await dialog.getByLabel('Initial RAM disk').fill(guest('initrd64.gz'));
+        await dialog.getByLabel('Command line').fill('console=ttyS0,115200 quiet panic=-1 nokaslr checks=0 hold=1');
+        await expect.poll(() => dialog.getByText('Linux kernel,').count(), SOON).toBe(1);
+        await dialog.getByRole('button', { name: 'Next' }).click();
+        await dialog.getByRole('spinbutton', { name: 'Memory, MiB' }).fill('256');
+        await dialog.getByRole('button', { name: 'Next' }).click();
+        await dialog.getByRole('button', { name: 'Next' }).click();
+        await dialog.getByLabel('Name', { exact: true }).fill('Linux');
+        await dialog.getByRole('button', { name: 'Create and start' }).click();
+        await dialog.waitFor({ state: 'hidden' });
+
+        const opened = page.context().waitForEvent('page');
+        await page.getByRole('button', { name: 'Open in its own window' }).click();
+        const own = await opened;
+        await expect.poll(() => consoleText(own), BOOT).toContain('GUEST-UP');
+        await expect.poll(() => own.title(), SOON).toContain('Linux');
+        await expect.poll(() => consoleText(own), BOOT).toMatch(/# ?$/);
+        await type(own, '/bin/busybox expr 6 \\* 7');
+        await expect.poll(() => consoleText(own), SOON).toMatch(/\n42\n/);
+
+        // Both run, each with a console of its own.
+        expect([await stateOf(page, 'Linux'), await stateOf(page, 'Built-in guest')]).toEqual(['running', 'running']);
+        await page.getByRole('option').filter({ hasText: 'Built-in guest' }).click();
+        await expect.poll(() => consoleText(page), SOON).toContain('corner>');
+        expect(await consoleText(page)).not.toContain('GUEST-UP');
+        await type(page, 'echo both at once');
+        await expect.poll(() => consoleText(page), SOON).toMatch(/\nboth at once\n/);
+        expect(complaints.get(page)).toEqual([]);
+      },
+    );
+  });
+
+  it('refuses a page without the token', async () => {
+    const origin = `http://127.0.0.1:${app.port}`;
+    for (const url of [`${origin}/`, `${origin}/?token=wrong`, `${origin}/index.html`, `${origin}/socket`]) {
+      expect((await fetch(url, { redirect: 'manual' })).status, url).toBe(403);
+    }
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    expect((await page.goto(origin))?.status()).toBe(403);
+    expect(await page.locator('#app').count()).toBe(0);
+    await context.close();
+  });
+});
