@@ -234,6 +234,10 @@ export class InterpreterEmitter implements Emitter {
     this.#commit(host);
   }
 
+  xmm(register: number): Expr {
+    return op('v128.load', [this.cpu], O.xmm + 16 * register);
+  }
+
   /** A 16-byte operand that is not aligned raises #GP(0) (vol. 1, 10.4.1.1). */
   #aligned(): void {
     const base = op('i32.load', [i32.add(this.cpu, this.#segment())], Reach.offsets.base);

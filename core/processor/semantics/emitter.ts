@@ -47,6 +47,8 @@ export interface Emitter {
   /** XMM and MMX operands. A 128-bit memory operand must be aligned unless `unaligned`. */
   readVector(i: number, unaligned?: boolean): LocalRef;
   writeVector(i: number, value: Expr, unaligned?: boolean): void;
+  /** An XMM register by number. */
+  xmm(register: number): Expr;
 
   /** Stack: RSP changes only with `commit`, after everything that can fault. Width 16, 32 or 64. */
   push(value: Value, width: Width): void;
