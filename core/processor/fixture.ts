@@ -69,7 +69,11 @@ export function gate(g: Gate): bigint {
   const access = g.type | ((g.dpl ?? 0) << 5) | (g.present === false ? 0 : 0x80);
   const offset = BigInt(g.offset);
   return (
-    (offset & 0xffffn) | (BigInt(g.selector) << 16n) | (BigInt(g.count ?? 0) << 32n) | (BigInt(access) << 40n) | (((offset >> 16n) & 0xffffn) << 48n)
+    (offset & 0xffffn) |
+    (BigInt(g.selector) << 16n) |
+    (BigInt(g.count ?? 0) << 32n) |
+    (BigInt(access) << 40n) |
+    (((offset >> 16n) & 0xffffn) << 48n)
   );
 }
 
@@ -111,12 +115,9 @@ export const gprOf = (register: number): number => Cpu.offsets.gpr + register * 
 
 type Helper = (...args: (number | bigint)[]) => number | undefined;
 
-let compiled: Promise<WebAssembly.Module> | undefined;
-
-async function helpersModule(): Promise<WebAssembly.Module> {
-  await buildCore();
-  return WebAssembly.compile(readModule('helpers.wasm'));
-}
+// Before any test's clock runs: a build takes seconds.
+await buildCore();
+const compiled = await WebAssembly.compile(readModule('helpers.wasm'));
 
 export class Rig {
   readonly cpu = CPUS;
@@ -145,9 +146,8 @@ export class Rig {
 
   /** A vCPU with every feature, in real-address mode with all segments at 0. */
   static async create(): Promise<Rig> {
-    compiled ??= helpersModule();
     const rig = new Rig(0xffff_ffff);
-    await rig.#load(await compiled);
+    await rig.#load(compiled);
     for (const s of [ES, CS, SS, DS, FS, GS]) rig.setSegment(s, 0, 0, 0xffff, 0x93);
     rig.setSegment(LDTR, 0, 0, 0, UNUSABLE);
     rig.setSegment(TR, 0, 0, 0, UNUSABLE);
@@ -240,7 +240,12 @@ export class Rig {
     return this.state.segments[index]!.selector;
   }
   setSegment(index: number, selector: number, base: number, limit: number, attributes: number): void {
-    Object.assign(Segment.view(this.#memory.buffer, this.cpu + Cpu.offsets.segments + index * Segment.size), { selector, base, limit, attributes });
+    Object.assign(Segment.view(this.#memory.buffer, this.cpu + Cpu.offsets.segments + index * Segment.size), {
+      selector,
+      base,
+      limit,
+      attributes,
+    });
   }
   update(): void {
     this.#helpers['updateReach']!(this.cpu);

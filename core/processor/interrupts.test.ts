@@ -335,6 +335,64 @@ describe('double and triple faults', () => {
   });
 });
 
+describe('page faults during delivery', () => {
+  beforeEach(() => {
+    // Everything is mapped with one 4 MiB page, but 0x8000..0x8fff (under the ring-0 stack) through a page table.
+    for (let i = 0; i < 1024; i++) rig.write32(0x41000 + i * 4, (i << 12) | 7);
+    rig.write32(0x40000, 0x41007);
+    Object.assign(rig.state, { cr3: 0x40000, cr4: 0x10, cr0: 0x8001_0011 });
+    rig.call('resetTlb');
+    rig.idt(0x30, interrupt32({ dpl: 3 }));
+    rig.idt(14, interrupt32());
+    rig.write32(TSS_A + 4, 0x9000);
+    rig.enter(3);
+    rig.setGpr(RSP, 0xa000);
+  });
+  const page = (at: number, entry: number) => {
+    rig.write32(0x41000 + (at >> 12) * 4, entry);
+    rig.call('resetTlb');
+  };
+
+  test('the ring-0 stack is missing: INT n changes nothing', () => {
+    page(0x8000, 0);
+    faults({ vector: 14, error: 2, trap: false }, () => int(0x30));
+    expect(rig.state.cr2).toBe(0x8ffc);
+    page(0x8000, 0x8003);
+    expect(int(0x30)).toBeUndefined();
+    expect(rig.stack(5, 4)).toEqual([CODE + 2, CODE3, 2, 0xa000, DATA3]);
+  });
+
+  test('an exception’s becomes a double fault if it is a page fault too', () => {
+    page(0x8000, 0);
+    rig.pend(14, 4);
+    expect(rig.attempt('deliverFault')).toEqual({ vector: 8, error: 0, trap: false });
+  });
+
+  test('the stack of the same level is accessed as the program: a supervisor page faults', () => {
+    rig.gdt(FREE, descriptor({ type: 14, big: true, granular: true }));
+    rig.idt(0x30, interrupt32({ dpl: 3, selector: FREE }));
+    page(0x9000, 0x9003);
+    faults({ vector: 14, error: 7, trap: false }, () => int(0x30));
+  });
+
+  test('an inner stack is accessed as the supervisor, descriptors too', () => {
+    page(0x8000, 0x8003);
+    page(0x1000, 0x1003);
+    page(0x2000, 0x2003);
+    page(0x3000, 0x3003);
+    expect(int(0x30)).toBeUndefined();
+  });
+
+  test('half a frame on a missing page: the whole is done again', () => {
+    rig.write32(TSS_A + 4, 0x9008);
+    page(0x8000, 0);
+    faults({ vector: 14, error: 2, trap: false }, () => int(0x30));
+    page(0x8000, 0x8003);
+    expect(int(0x30)).toBeUndefined();
+    expect(rig.stack(5, 4)).toEqual([CODE + 2, CODE3, 2, 0xa000, DATA3]);
+  });
+});
+
 describe('debug registers', () => {
   beforeEach(() => {
     rig.idt(1, interrupt32());

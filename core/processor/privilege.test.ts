@@ -1,7 +1,25 @@
 /** Descriptor tables, LDTR, TR, and instructions that look at descriptors (Intel SDM vol. 2). */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Cpu, DS, LDTR, PREFIX_OPERAND, PREFIX_REXW, TR } from '../state/index.ts';
-import { CODE0, CODE3, DATA0, DATA3, FREE, GDT, RAX, RBX, Rig, SEL_A, SEL_B, TSS_B, UNUSABLE, descriptor, gate, gprOf, reachOf } from './fixture.ts';
+import {
+  CODE0,
+  CODE3,
+  DATA0,
+  DATA3,
+  FREE,
+  GDT,
+  RAX,
+  RBX,
+  Rig,
+  SEL_A,
+  SEL_B,
+  TSS_B,
+  UNUSABLE,
+  descriptor,
+  gate,
+  gprOf,
+  reachOf,
+} from './fixture.ts';
 
 let rig: Rig;
 beforeEach(async () => {

@@ -98,7 +98,7 @@ describe('protected mode', () => {
     rig.enter(3);
     rig.setFlags(0x202);
     expect(iret(4, [0x5000, CODE3, ALL & ~0x20200])).toBeUndefined();
-    expect(rig.flags).toBe(0x254fd7 & ~0x200 | 0x200);
+    expect(rig.flags).toBe((0x254fd7 & ~0x200) | 0x200);
     rig.setFlags(0x3202);
     rig.enter(3);
     expect(iret(4, [0x5000, CODE3, 0])).toBeUndefined();

@@ -1,6 +1,23 @@
 /** Segment loads and what follows from them (Intel SDM vol. 2, MOV, POP, LDS; vol. 3A, chapters 3 and 5). */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { CODE_16, CODE_32, CODE_64, CS, DS, ES, FLAT, FS, GS, PREFIX_OPERAND, PREFIX_REXW, SS, TLB_SUPERVISOR, TLB_USER, TlbEntry, TLB_ENTRIES } from '../state/index.ts';
+import {
+  CODE_16,
+  CODE_32,
+  CODE_64,
+  CS,
+  DS,
+  ES,
+  FLAT,
+  FS,
+  GS,
+  PREFIX_OPERAND,
+  PREFIX_REXW,
+  SS,
+  TLB_SUPERVISOR,
+  TLB_USER,
+  TlbEntry,
+  TLB_ENTRIES,
+} from '../state/index.ts';
 import { CODE0, CODE3, DATA0, DATA3, FREE, GDT, RBX, Rig, RSP, SEL_A, UNUSABLE, descriptor, gprOf, reachOf, RAX } from './fixture.ts';
 
 let rig: Rig;
@@ -216,7 +233,10 @@ describe('PUSH, POP, MOV from a segment register, far pointers', () => {
   });
 
   test('MOV r, Sreg by operand size; memory always 16 bits', () => {
-    for (const [prefixes, expected] of [[PREFIX_OPERAND, 0x11223344_5566_0010n], [0, 0x10n]] as const) {
+    for (const [prefixes, expected] of [
+      [PREFIX_OPERAND, 0x11223344_5566_0010n],
+      [0, 0x10n],
+    ] as const) {
       rig.setGpr(RBX, 0x11223344_5566_7788n);
       rig.execute('mov_rm_sreg', { extra: DS, base: gprOf(RBX), prefixes });
       expect(rig.get64(gprOf(RBX))).toBe(expected);
@@ -233,7 +253,9 @@ describe('PUSH, POP, MOV from a segment register, far pointers', () => {
     expect(rig.execute('les', { segment: reachOf(DS), displacement: 0x5000, reg: gprOf(RBX) })).toBeUndefined();
     expect([rig.gpr(RBX), rig.selector(ES)]).toEqual([0x89abcdef, DATA0]);
     rig.write16(0x5000, 0x1111, CODE3);
-    expect(rig.execute('lss', { segment: reachOf(DS), displacement: 0x5000, reg: gprOf(RSP), prefixes: PREFIX_OPERAND })).toEqual(GP(CODE3 & ~3));
+    expect(rig.execute('lss', { segment: reachOf(DS), displacement: 0x5000, reg: gprOf(RSP), prefixes: PREFIX_OPERAND })).toEqual(
+      GP(CODE3 & ~3),
+    );
     expect(rig.gpr(RSP)).not.toBe(0x1111);
   });
 

@@ -32,11 +32,28 @@ describe('SYSENTER and SYSEXIT', () => {
   test('in and out, 32-bit', () => {
     rig.setFlags(0x10246);
     expect(rig.execute('sysenter')).toBeUndefined();
-    expect([segments(), rig.state.cpl, rig.state.rip, rig.gpr(RSP), rig.flags]).toEqual([[[0x70, 0xc09b, 0], [0x78, 0xc093, 0]], 0, 0x10000, 0x6000, 0x46]);
+    expect([segments(), rig.state.cpl, rig.state.rip, rig.gpr(RSP), rig.flags]).toEqual([
+      [
+        [0x70, 0xc09b, 0],
+        [0x78, 0xc093, 0],
+      ],
+      0,
+      0x10000,
+      0x6000,
+      0x46,
+    ]);
     rig.setGpr(RCX, 0x9000);
     rig.setGpr(RDX, 0x1234);
     expect(rig.execute('sysexit')).toBeUndefined();
-    expect([segments(), rig.state.cpl, rig.state.rip, rig.gpr(RSP)]).toEqual([[[0x83, 0xc0fb, 0], [0x8b, 0xc0f3, 0]], 3, 0x1234, 0x9000]);
+    expect([segments(), rig.state.cpl, rig.state.rip, rig.gpr(RSP)]).toEqual([
+      [
+        [0x83, 0xc0fb, 0],
+        [0x8b, 0xc0f3, 0],
+      ],
+      3,
+      0x1234,
+      0x9000,
+    ]);
   });
 
   test('in and out, 64-bit', () => {
@@ -48,7 +65,13 @@ describe('SYSENTER and SYSEXIT', () => {
     faults(GP, 'sysexit', PREFIX_REXW);
     rig.setGpr(RDX, 0x7fff_0000_0000n);
     expect(rig.execute('sysexit', { prefixes: PREFIX_REXW })).toBeUndefined();
-    expect([segments(), rig.get64(RIP)]).toEqual([[[0x93, 0xa0fb, 0], [0x9b, 0xc0f3, 0]], 0x7fff_0000_0000n]);
+    expect([segments(), rig.get64(RIP)]).toEqual([
+      [
+        [0x93, 0xa0fb, 0],
+        [0x9b, 0xc0f3, 0],
+      ],
+      0x7fff_0000_0000n,
+    ]);
   });
 
   test('from virtual-8086 mode', () => {
@@ -81,7 +104,13 @@ describe('SYSCALL and SYSRET', () => {
     rig.setFlags(0x246);
     expect(rig.execute('syscall')).toBeUndefined();
     expect(segments()).toEqual([[0x10, 0xa09b, 0], [0x18, 0xc093, 0]]); // prettier-ignore
-    expect([rig.get64(RIP), rig.gpr(RCX), rig.gpr(R11), rig.flags, rig.state.cpl]).toEqual([0xffff_8000_0001_0000n, CODE + 2, 0x246, 0x46, 0]);
+    expect([rig.get64(RIP), rig.gpr(RCX), rig.gpr(R11), rig.flags, rig.state.cpl]).toEqual([
+      0xffff_8000_0001_0000n,
+      CODE + 2,
+      0x246,
+      0x46,
+      0,
+    ]);
   });
 
   test('out to 64-bit code: flags from R11 but for RF and VM', () => {

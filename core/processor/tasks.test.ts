@@ -50,7 +50,12 @@ describe('JMP, CALL and IRET between 32-bit tasks', () => {
     rig.setFlags(0x246);
     rig.state.dr.set(7, 0x7ff);
     expect(jmp(SEL_B)).toBeUndefined();
-    expect([rig.read32(TSS_A + 32), rig.read32(TSS_A + 36), rig.read32(TSS_A + 68), rig.read16(TSS_A + 76)]).toEqual([NEXT, 0x246, 0x77777777, CODE0]);
+    expect([rig.read32(TSS_A + 32), rig.read32(TSS_A + 36), rig.read32(TSS_A + 68), rig.read16(TSS_A + 76)]).toEqual([
+      NEXT,
+      0x246,
+      0x77777777,
+      CODE0,
+    ]);
     expect([rig.selector(CS), rig.state.rip, rig.gpr(RAX), rig.gpr(RSP), rig.selector(TR)]).toEqual([CODE0, 0x30000, 0x100, 0x6000, SEL_B]);
     expect([busy(SEL_A), busy(SEL_B), rig.state.segments[TR]!.attributes, rig.flags]).toEqual([0, 1, 0x8b, 2]);
     expect([rig.state.cr0 & 8, rig.state.dr.get(7)]).toEqual([8, 0x6aa]);
@@ -81,7 +86,9 @@ describe('JMP, CALL and IRET between 32-bit tasks', () => {
     rig.setFlags(2);
     task(TSS_B, { cs: 0x1000, ss: 0x2000, data: 0x3000, eflags: 0x20202, eip: 0x123 });
     expect(jmp(SEL_B)).toBeUndefined();
-    expect([rig.state.cpl, rig.state.segments[CS]!.base, rig.state.segments[GS]!.attributes, rig.state.rip]).toEqual([3, 0x10000, 0xf3, 0x123]);
+    expect([rig.state.cpl, rig.state.segments[CS]!.base, rig.state.segments[GS]!.attributes, rig.state.rip]).toEqual([
+      3, 0x10000, 0xf3, 0x123,
+    ]);
   });
 
   test('LDT of the new task', () => {
@@ -108,7 +115,9 @@ describe('JMP, CALL and IRET between 32-bit tasks', () => {
     rig.gdt(FREE, descriptor({ base: 0x5000, limit: 0x2b, type: 1, system: true }));
     rig.write16(0x5000 + 14, 0x1234, 0x202, 1, 2, 3, 4, 0x6000, 6, 7, 8, DATA0, CODE0, DATA0, DATA0, 0);
     expect(call(FREE)).toBeUndefined();
-    expect([rig.state.rip, rig.flags, rig.gpr(RAX), rig.gpr(RSP), rig.gpr(RDI), rig.selector(FS)]).toEqual([0x1234, 0x4202, 1, 0x6000, 8, 0]);
+    expect([rig.state.rip, rig.flags, rig.gpr(RAX), rig.gpr(RSP), rig.gpr(RDI), rig.selector(FS)]).toEqual([
+      0x1234, 0x4202, 1, 0x6000, 8, 0,
+    ]);
     expect(rig.execute('iret', { rip: 0x1234, length: 1 })).toBeUndefined();
     expect([rig.read16(0x500e), rig.selector(TR)]).toEqual([0x1235, SEL_A]);
   });

@@ -16,8 +16,10 @@ const NP = (error: number) => ({ vector: 11, error, trap: false });
 const SSF = (error: number) => ({ vector: 12, error, trap: false });
 const TS = (error: number) => ({ vector: 10, error, trap: false });
 
-const jmp = (selector: number, offset: number, prefixes = 0) => rig.execute('jmp_far_ptr', { extra: selector, immediate: offset, prefixes, length: 7 });
-const call = (selector: number, offset: number, prefixes = 0) => rig.execute('call_far_ptr', { extra: selector, immediate: offset, prefixes, length: 7 });
+const jmp = (selector: number, offset: number, prefixes = 0) =>
+  rig.execute('jmp_far_ptr', { extra: selector, immediate: offset, prefixes, length: 7 });
+const call = (selector: number, offset: number, prefixes = 0) =>
+  rig.execute('call_far_ptr', { extra: selector, immediate: offset, prefixes, length: 7 });
 const where = () => [rig.selector(CS), rig.state.rip, rig.state.cpl];
 const NEXT = CODE + 7;
 const code = (dpl: number, more = {}) => descriptor({ type: 10, dpl, big: true, limit: 0xfffff, ...more });
@@ -134,7 +136,8 @@ describe('call gates', () => {
     rig.gdt(INNER, code(0), descriptor({ type: 2, big: true, limit: 0xffff }));
     rig.write32(TSS_A + 4, STACK0, INNER + 8);
   });
-  const put = (g: Partial<Parameters<typeof gate>[0]> = {}) => rig.gdt(GATE, gate({ selector: INNER, offset: 0x12345, type: 12, dpl: 3, ...g }));
+  const put = (g: Partial<Parameters<typeof gate>[0]> = {}) =>
+    rig.gdt(GATE, gate({ selector: INNER, offset: 0x12345, type: 12, dpl: 3, ...g }));
 
   test('to more privilege, with parameters', () => {
     put({ count: 2 });

@@ -80,7 +80,7 @@ export function isLongMode(cpu: usize): bool {
 }
 
 export function isCanonical(address: u64): bool {
-  return <u64>((<i64>address << 16) >> 16) == address;
+  return <u64>(((<i64>address) << 16) >> 16) == address;
 }
 
 /** What linear addresses of system structures are cut to. */
@@ -139,8 +139,8 @@ export function descriptorBase(descriptor: u64): u64 {
 
 /** In bytes: the offset of the last one. */
 export function descriptorLimit(descriptor: u64): u32 {
-  const limit = <u32>descriptor & 0xffff | <u32>(descriptor >> 32) & 0xf_0000;
-  return (descriptor >> 55) & 1 ? limit << 12 | 0xfff : limit;
+  const limit = (<u32>descriptor & 0xffff) | (<u32>(descriptor >> 32) & 0xf_0000);
+  return (descriptor >> 55) & 1 ? (limit << 12) | 0xfff : limit;
 }
 
 export function descriptorAttributes(descriptor: u64): u32 {
@@ -188,7 +188,7 @@ export function isLongCode(cpu: usize, attributes: u32): bool {
 
 /** An exception whose error code names a selector (vol. 3A, 6.13); `external` is its EXT bit. Does not return. */
 export function selectorFault(cpu: usize, vector: u32, selector: u32, external: u32): void {
-  fault(cpu, vector, selector & 0xfffc | external);
+  fault(cpu, vector, (selector & 0xfffc) | external);
 }
 
 /** Linear address of the `size` bytes of a selector's descriptor; NOWHERE if they are not inside its table. */
@@ -223,7 +223,7 @@ export function readDescriptor(cpu: usize, address: u64): u64 {
 export function markAccessed(cpu: usize, address: u64, descriptor: u64): u64 {
   if ((descriptor >> 40) & 1) return descriptor;
   systemStore8(cpu, address + 5, <u8>(descriptor >> 40) | 1);
-  return descriptor | (<u64>1 << 40);
+  return descriptor | ((<u64>1) << 40);
 }
 
 /** Sets or clears the busy bit of the TSS descriptor at `address`. */
@@ -240,5 +240,5 @@ export function gateSelector(gate: u64): u32 {
 
 /** Offset of a 16- or 32-bit gate, or the low half of a 64-bit one's. */
 export function gateOffset(gate: u64, type: u32): u64 {
-  return type & TYPE_32 ? gate & 0xffff | (gate >> 32) & 0xffff_0000 : gate & 0xffff;
+  return type & TYPE_32 ? (gate & 0xffff) | ((gate >> 32) & 0xffff_0000) : gate & 0xffff;
 }

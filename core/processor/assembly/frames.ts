@@ -166,7 +166,8 @@ export function innerStackSegment(cpu: usize, selector: u32, level: u32, externa
   if (isNull(selector)) fault(cpu, VECTOR_TS, external);
   const address = requireDescriptor(cpu, selector, 8, VECTOR_TS, external);
   const attributes = descriptorAttributes(readDescriptor(cpu, address));
-  if ((selector & 3) != level || dplOf(attributes) != level || !isWritableData(attributes)) selectorFault(cpu, VECTOR_TS, selector, external);
+  if ((selector & 3) != level || dplOf(attributes) != level || !isWritableData(attributes))
+    selectorFault(cpu, VECTOR_TS, selector, external);
   if (!isPresent(attributes)) selectorFault(cpu, VECTOR_SS, selector, external);
   return address;
 }

@@ -141,7 +141,7 @@ function systemBase(cpu: usize, selector: u32, address: u64, descriptor: u64): u
   const base = descriptorBase(descriptor);
   if (!isLongMode(cpu)) return base;
   const upper = readDescriptor(cpu, address + 8);
-  const wide = base | upper << 32;
+  const wide = base | (upper << 32);
   if ((upper >> 40) & 0x1f || !isCanonical(wide)) selectorFault(cpu, VECTOR_GP, selector, 0);
   return wide;
 }
@@ -214,7 +214,10 @@ export function lar(cpu: usize, record: usize): void {
   const long = isLongMode(cpu);
   const valid =
     descriptor != 0 &&
-    ((attributes & NOT_SYSTEM) != 0 || hasLimit(cpu, type) || type == TYPE_CALL_GATE || (!long && (type == TYPE_CALL_GATE16 || type == TYPE_TASK_GATE)));
+    ((attributes & NOT_SYSTEM) != 0 ||
+      hasLimit(cpu, type) ||
+      type == TYPE_CALL_GATE ||
+      (!long && (type == TYPE_CALL_GATE16 || type == TYPE_TASK_GATE)));
   if (valid) writeRegister(regAddress(cpu, record), (descriptor >> 32) & 0xf0_ff00, operandSize(cpu, record));
   setZero(cpu, valid);
 }

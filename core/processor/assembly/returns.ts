@@ -101,7 +101,17 @@ function returnStack(cpu: usize, selector: u32, level: u32, codeAttributes: u32)
  * Commits a return that loads CS and, unless `stack` is no selector (-1), SS and the stack pointer; `release` bytes of parameters are dropped.
  * `flags` in `mask` come with an IRET.
  */
-function commitReturn(cpu: usize, codeSelector: u32, codeAddress: u64, rip: u64, stack: i32, sp: u64, release: u32, flags: u32, mask: u32): void {
+function commitReturn(
+  cpu: usize,
+  codeSelector: u32,
+  codeAddress: u64,
+  rip: u64,
+  stack: i32,
+  sp: u64,
+  release: u32,
+  flags: u32,
+  mask: u32,
+): void {
   const code = readDescriptor(cpu, codeAddress);
   const codeAttributes = descriptorAttributes(code);
   const level = codeSelector & 3;

@@ -121,8 +121,8 @@ export function updateReach(cpu: usize): void {
  * (so a system that loaded 4 GiB limits in protected mode keeps them); in virtual-8086 mode they are 64 KiB and 16 bits.
  */
 export function loadParagraph(cpu: usize, index: u32, selector: u32): void {
-  const base = <u64>(selector & 0xffff) << 4;
-  if (isVm86(cpu)) setSegment(cpu, index, selector, base, 0xffff, PRESENT | 3 << 5 | NOT_SYSTEM | WRITABLE | ACCESSED);
+  const base = (<u64>(selector & 0xffff)) << 4;
+  if (isVm86(cpu)) setSegment(cpu, index, selector, base, 0xffff, PRESENT | (3 << 5) | NOT_SYSTEM | WRITABLE | ACCESSED);
   else {
     const old = attributesOf(cpu, index);
     // A null register has no limit to keep: it becomes as after reset.
@@ -134,7 +134,7 @@ export function loadParagraph(cpu: usize, index: u32, selector: u32): void {
 
 /** The null selector in SS, which 64-bit mode allows below CPL 3: its DPL is CPL. */
 export function setNullStack(cpu: usize, selector: u32, cpl: u32): void {
-  setSegment(cpu, SS, selector, 0, 0, UNUSABLE | cpl << 5);
+  setSegment(cpu, SS, selector, 0, 0, UNUSABLE | (cpl << 5));
 }
 
 /**

@@ -20,7 +20,22 @@ import {
 } from './layout';
 import { CR0_PE, DEFAULT_BIG, EFER_SCE, LONG, NOT_SYSTEM, PRESENT, isCanonical, isLongMode, isReal, setSegment } from './descriptors';
 import { generalProtection, undefinedOpcode } from './fault';
-import { FLAGS_ARITHMETIC, FLAG_AC, FLAG_DF, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VIP, FLAG_VM, getFlags, setFlags } from './flags';
+import {
+  FLAGS_ARITHMETIC,
+  FLAG_AC,
+  FLAG_DF,
+  FLAG_ID,
+  FLAG_IF,
+  FLAG_IOPL,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_TF,
+  FLAG_VIF,
+  FLAG_VIP,
+  FLAG_VM,
+  getFlags,
+  setFlags,
+} from './flags';
 import { operandSize } from './operands';
 import { updateReach } from './segments';
 
@@ -38,7 +53,7 @@ const AUTH: u32 = 0x6874_7541;
 
 /** These instructions read no descriptors: code and stack are flat. Sets CPL too. */
 function setFlat(cpu: usize, code: u32, stack: u32, cpl: u32, long: bool): void {
-  const common = GRANULAR | PRESENT | NOT_SYSTEM | cpl << 5;
+  const common = GRANULAR | PRESENT | NOT_SYSTEM | (cpl << 5);
   setSegment(cpu, CS, (code & 0xfffc) | cpl, 0, 0xffff_ffff, common | CODE_TYPE | (long ? LONG : DEFAULT_BIG));
   setSegment(cpu, SS, (stack & 0xfffc) | cpl, 0, 0xffff_ffff, common | DATA_TYPE | DEFAULT_BIG);
   store<u32>(cpu, cpl, CPU_cpl);

@@ -146,7 +146,11 @@ export function switchTask(cpu: usize, record: usize, selector: u32, source: u32
     store<u64>(cpu + CPU_gpr + i * 8, value);
   }
   for (let i = ES; i <= GS; i++) {
-    const value: u32 = wide ? systemLoad16(cpu, base + TSS32_SEGMENTS + i * 4) : i > DS ? 0 : systemLoad16(cpu, base + TSS16_SEGMENTS + i * 2);
+    const value: u32 = wide
+      ? systemLoad16(cpu, base + TSS32_SEGMENTS + i * 4)
+      : i > DS
+        ? 0
+        : systemLoad16(cpu, base + TSS16_SEGMENTS + i * 2);
     setSelector(cpu, i, value);
   }
   setSelector(cpu, LDTR, ldt);
@@ -195,7 +199,8 @@ function loadSegments(cpu: usize, ldt: u32, external: u32): void {
   const stackAddress = requireDescriptor(cpu, stack, 8, VECTOR_TS, external);
   const stackDescriptor = readDescriptor(cpu, stackAddress);
   const stackAttributes = descriptorAttributes(stackDescriptor);
-  if (!isWritableData(stackAttributes) || dplOf(stackAttributes) != cpl || (stack & 3) != cpl) selectorFault(cpu, VECTOR_TS, stack, external);
+  if (!isWritableData(stackAttributes) || dplOf(stackAttributes) != cpl || (stack & 3) != cpl)
+    selectorFault(cpu, VECTOR_TS, stack, external);
   if (!isPresent(stackAttributes)) selectorFault(cpu, VECTOR_SS, stack, external);
   setFromDescriptor(cpu, SS, stack, markAccessed(cpu, stackAddress, stackDescriptor));
 

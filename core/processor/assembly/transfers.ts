@@ -1,14 +1,5 @@
 /** Far JMP and far CALL: directly, through call gates, and to tasks (SDM vol. 2, CALL and JMP; vol. 3A, 5.8). */
-import {
-  CPU_cpl,
-  CPU_rip,
-  CPU_stackMask,
-  CS,
-  RECORD_addressMask,
-  RECORD_extra,
-  RECORD_immediate,
-  SS,
-} from './layout';
+import { CPU_cpl, CPU_rip, CPU_stackMask, CS, RECORD_addressMask, RECORD_extra, RECORD_immediate, SS } from './layout';
 import {
   DEFAULT_BIG,
   LONG,
@@ -101,7 +92,7 @@ function callGateOffset(cpu: usize, selector: u32, gate: u64, type: u32): u64 {
   if (!isLongMode(cpu)) return low;
   const upper = readDescriptor(cpu, requireDescriptor(cpu, selector, 16, VECTOR_GP, 0) + 8);
   if ((upper >> 40) & 0x1f) selectorFault(cpu, VECTOR_GP, selector, 0);
-  return low | upper << 32;
+  return low | (upper << 32);
 }
 
 /** Whether a system descriptor's type can be the target of a far transfer in this mode. */
