@@ -4,7 +4,7 @@ import { hasFeature } from '../spec/cpuid.ts';
 import type { Operand } from '../spec/row.ts';
 import {
   BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, CodePage, Control, Cpu, CS, HANDLER_END, HANDLER_TOO_LONG, HANDLER_UNDEFINED, PAGE,
-  Reach, Record, Segment,
+  PREFIX_OPERAND, PREFIX_REP, PREFIX_REPNE, Reach, Record, Segment,
 } from '../state/index.ts'; // prettier-ignore
 import { Matcher, type Instruction } from './match.ts';
 
@@ -20,6 +20,14 @@ export interface DecoderHelpers {
   protectCodePage(page: number): void;
 }
 
+/** What an undefined instruction is called in statistics: its mandatory prefix and opcode in hexadecimal, and modrm.reg. */
+export function undefinedName(code: number): string {
+  const prefixes = code >>> 24;
+  const map = ['', '0f ', '0f 38 ', '0f 3a '][(code >> 8) & 3]!;
+  const prefix = prefixes & PREFIX_REP ? 'f3 ' : prefixes & PREFIX_REPNE ? 'f2 ' : prefixes & PREFIX_OPERAND ? '66 ' : '';
+  return `${prefix}${map}${(code & 0xff).toString(16).padStart(2, '0')} /${(code >> 19) & 7}`;
+}
+
 /** Something that the matcher cannot get at without leaving the page: the block ends before this instruction. */
 const PAGE_END = new Error('the page ends');
 
@@ -29,8 +37,6 @@ export class Decoder {
   readonly #control;
   readonly #helpers: DecoderHelpers;
   readonly #matcher: Matcher;
-  /** Undefined opcodes met, by "map.opcode" in hexadecimal: how often decoded. */
-  readonly undefinedOpcodes = new Map<string, number>();
   /** RAM address of the instruction being decoded, and how many of its bytes lie in the page. */
   #base = 0;
   #inPage = 0;
@@ -188,7 +194,7 @@ export class Decoder {
     v.setUint32(record + R.target, 0, true);
     if (!row) {
       v.setUint32(record + R.handler, found.tooLong ? HANDLER_TOO_LONG : HANDLER_UNDEFINED, true);
-      if (!found.tooLong) this.#countUndefined(found);
+      v.setUint32(record + R.immediate, (found.prefixes << 24) | (found.modrm << 16) | found.opcode, true);
       return;
     }
     const variant = found.size === 0 ? 0 : row.sizes.indexOf(found.size);
@@ -245,12 +251,5 @@ export class Decoder {
     v.setInt32(record + R.addressMask, found.addressSize === 16 ? 0xffff : -1, true);
     v.setInt32(record + R.addressMask + 4, found.addressSize === 64 ? -1 : 0, true);
     v.setUint16(record + R.extra, extra, true);
-  }
-
-  #countUndefined(found: Instruction): void {
-    const map = ['', '0f ', '0f 38 ', '0f 3a '][found.opcode >> 8]!;
-    const prefix = found.prefixes & 2 ? 'f3 ' : found.prefixes & 4 ? 'f2 ' : found.prefixes & 8 ? '66 ' : '';
-    const name = `${prefix}${map}${(found.opcode & 0xff).toString(16).padStart(2, '0')} /${(found.modrm >> 3) & 7}`;
-    this.undefinedOpcodes.set(name, (this.undefinedOpcodes.get(name) ?? 0) + 1);
   }
 }

@@ -1,7 +1,7 @@
 /** The processor bound to one machine's memory, in one thread. Everything it knows of the machine is in that memory. */
 import type { ProcessorBus } from '../bus/processor.ts';
 import { Control, Record } from '../state/index.ts';
-import { Decoder } from './decoder.ts';
+import { Decoder, undefinedName } from './decoder.ts';
 
 /** Compiled once per process; see `compileModules`. They can be sent to other threads. */
 export interface EngineModules {
@@ -27,7 +27,7 @@ export interface Engine {
   /** Runs the vCPU at address `cpu` for about `budget` instructions (at most 2^31 - 1); returns EXIT_*. What a device throws comes through. */
   run(cpu: number, budget: number): number;
   readonly helpers: Helpers;
-  /** Opcodes that were decoded and are not implemented (or not in the CPU model), by name. */
+  /** Opcodes that were executed and are not implemented (or not in the CPU model), by name: how often. */
   readonly undefinedOpcodes: ReadonlyMap<string, number>;
 }
 
@@ -43,6 +43,7 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
   const env = { memory };
   const trap = new WebAssembly.Instance(modules.trap).exports;
   let decoder: Decoder;
+  const undefinedOpcodes = new Map<string, number>();
   const host = {
     readPort: (cpu: number, port: number, size: number) => bus.readPort(cpu, port, size),
     writePort: (cpu: number, port: number, size: number, value: number) => bus.writePort(cpu, port, size, value >>> 0),
@@ -53,6 +54,10 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
     taskPriority: (cpu: number, value: number) => bus.taskPriority(cpu, value),
     readTaskPriority: (cpu: number) => bus.readTaskPriority(cpu),
     apicMsr: (cpu: number, msr: number, low: number, high: number) => bus.apicMsr(cpu, msr >>> 0, low >>> 0, high >>> 0),
+    undefinedInstruction: (_cpu: number, opcode: number) => {
+      const name = undefinedName(opcode);
+      undefinedOpcodes.set(name, (undefinedOpcodes.get(name) ?? 0) + 1);
+    },
     decode: (cpu: number, at: number) => decoder.decode(cpu, at >>> 0),
     decodeOne: (cpu: number, at: number) => decoder.decodeOne(cpu, at >>> 0),
   };
@@ -62,6 +67,6 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
   return {
     run: interpreter.run as Engine['run'],
     helpers: helpers as unknown as Helpers,
-    undefinedOpcodes: decoder.undefinedOpcodes,
+    undefinedOpcodes,
   };
 }

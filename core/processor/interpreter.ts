@@ -55,10 +55,11 @@ function leaveHere(): FunctionBuilder {
   return f;
 }
 
-function faulting(imports: Import, helper: string, ...args: Expr[]): FunctionBuilder {
+function faulting(imports: Import, helper: string, argument: Expr | 'record'): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
+  const value = argument === 'record' ? f.param(1) : argument;
   f.do('i32.store', [f.param(0), f.param(1)], O.current);
-  f.call(imports(helper, ['i32', ...args.map((a) => a.type)], []), [f.param(0), ...args]);
+  f.call(imports(helper, ['i32', value.type], []), [f.param(0), value]);
   f.unreachable();
   return f;
 }
@@ -126,7 +127,7 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
     const here = module.function(leaveHere());
     slots[HANDLER_STALE] = here;
     slots[HANDLER_END] = here;
-    slots[HANDLER_UNDEFINED] = module.function(faulting(imports, 'undefinedOpcode'));
+    slots[HANDLER_UNDEFINED] = module.function(faulting(imports, 'undefinedInstruction', 'record'));
     slots[HANDLER_TOO_LONG] = module.function(faulting(imports, 'generalProtection', i32.const(0)));
     for (const { row, base, sizes } of ROWS)
       sizes.forEach((size, i) => {

@@ -233,6 +233,16 @@ export function aas(cpu: usize): void {
   adjustAscii(cpu, <u32>-0x106);
 }
 
+/** Tells the host which opcode it was (the decoder left it in `immediate`). */
+@external("host", "undefinedInstruction")
+declare function countUndefined(cpu: usize, opcode: u32): void;
+
+/** An opcode that no row has, or none that the CPU model offers: counted by name, and #UD. */
+export function undefinedInstruction(cpu: usize, record: usize): void {
+  countUndefined(cpu, load<u32>(record, RECORD_immediate));
+  faultNoError(cpu, VECTOR_UD);
+}
+
 const CR0_MP: u64 = 2;
 const CR0_EM: u64 = 4;
 const CR0_TS: u64 = 8;
