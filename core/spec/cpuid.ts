@@ -23,7 +23,6 @@ const at = (word: number, bit: number): number => word * 32 + bit;
 export const FEATURES = {
   // leaf 1, EDX
   fpu: at(0, 0),
-  vme: at(0, 1),
   de: at(0, 2),
   pse: at(0, 3),
   tsc: at(0, 4),
@@ -58,6 +57,7 @@ export const FEATURES = {
   hypervisor: at(1, 31),
   // leaf 7, EBX
   fsgsbase: at(2, 0),
+  tsc_adjust: at(2, 1),
   smep: at(2, 7),
   erms: at(2, 9),
   invpcid: at(2, 10),
@@ -117,6 +117,7 @@ export const FEATURE_NEEDS: Readonly<Partial<Record<Feature, readonly Feature[]>
   sep: ['msr'],
   rdtscp: ['tsc'],
   tsc_deadline: ['apic', 'tsc'],
+  tsc_adjust: ['tsc', 'msr'],
   mtrr: ['msr'],
   pat: ['mtrr'],
   apic: ['msr'],

@@ -68,6 +68,17 @@ describe.each(MODELS.map((m) => [m.name, m] as const))('%s', (name, model) => {
   });
 });
 
+test('leaf 0x15 gives the TSC frequency exactly from the APIC timer clock, in 32-bit arithmetic', () => {
+  for (const [tscHz, apicHz] of [[1e9, 1e9], [2.5e9, 1e9], [3.333e9, 1e8]] as const) { // prettier-ignore
+    const leaves = cpuidLeaves(parseCpu('default'), { ...OPTIONS, tscHz, apicHz });
+    const { eax, ebx, ecx } = find(leaves, 0x15);
+    const product = (ecx / 1000) * ebx;
+    expect(product).toBeLessThan(2 ** 32);
+    expect(product / eax).toBe(tscHz / 1000);
+    expect(find(leaves, 0x16).eax).toBe(tscHz / 1e6);
+  }
+});
+
 test('the TSC frequency is where systems that run in a VM look for it', () => {
   const leaves = cpuidLeaves(parseCpu('default'), OPTIONS);
   expect(find(leaves, 0x4000_0000).eax).toBe(0x4000_0010);

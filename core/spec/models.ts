@@ -13,11 +13,13 @@ export interface CpuModel {
   readonly stepping: number;
   /** MAXPHYADDR. */
   readonly physicalBits: number;
+  /** Leaves 0x15 and 0x16 say how fast the TSC and the local APIC's timer run, which saves systems the time to measure it. */
+  readonly frequencies?: boolean;
   readonly features: ReadonlySet<Feature>;
 }
 
 const PENTIUM3: readonly Feature[] =
-  'fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr sse'.split(' ') as Feature[];
+  'fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr sse'.split(' ') as Feature[];
 const QEMU32: readonly Feature[] =
   'fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 sse3'.split(' ') as Feature[];
 const QEMU64: readonly Feature[] = [...QEMU32, 'cx16', 'hypervisor', 'syscall', 'nx', 'lm', 'lahf_lm'];
@@ -32,11 +34,13 @@ const model = (name: string, rest: Omit<CpuModel, 'name' | 'features'>, features
 
 export const MODELS: readonly CpuModel[] = [
   // Chosen for speed: what a distribution's libraries can use, and nothing that only makes a kernel work harder (SMAP's STAC/CLAC
-  // around every copy, PCID on a TLB without tags, XSAVE at every switch).
+  // around every copy, PCID on a TLB without tags, XSAVE at every switch). Family and model are those of an in-order processor
+  // (Saltwell): systems know it not to speculate, and leave out page-table isolation, retpolines and buffer clearing, which are not for a
+  // processor whose branches are not the host's.
   model(
     'default',
-    { vendor: 'GenuineIntel', brand: 'Ringside virtual CPU', family: 6, model: 26, stepping: 3, physicalBits: 40 },
-    [...V2, 'rdtscp', 'pdpe1gb', 'movbe', 'erms', 'hypervisor'],
+    { vendor: 'GenuineIntel', brand: 'Ringside virtual CPU', family: 6, model: 54, stepping: 1, physicalBits: 40, frequencies: true },
+    [...V2, 'rdtscp', 'pdpe1gb', 'movbe', 'erms', 'tsc_adjust', 'hypervisor'],
   ),
   model(
     'qemu32',
@@ -51,7 +55,7 @@ export const MODELS: readonly CpuModel[] = [
   model(
     'Nehalem',
     { vendor: 'GenuineIntel', brand: 'Intel Core i7 9xx (Nehalem Class Core i7)', family: 6, model: 26, stepping: 3, physicalBits: 40 },
-    [...V2, 'vme', 'hypervisor'],
+    [...V2, 'hypervisor'],
   ),
   model(
     'pentium3',
@@ -129,6 +133,8 @@ export interface CpuidOptions {
   readonly vcpus: number;
   /** TSC ticks per second. */
   readonly tscHz: number;
+  /** The local APIC timer's input clock, which leaf 0x15 takes for the core crystal's; 1 GHz if not given. */
+  readonly apicHz?: number;
 }
 
 const ascii = (text: string, offset: number): number =>
@@ -139,6 +145,8 @@ function signature({ family, model: m, stepping }: CpuModel): number {
   const extended = family >= 15 ? family - 15 : 0;
   return ((extended << 20) | ((m >>> 4) << 16) | (Math.min(family, 15) << 8) | ((m & 15) << 4) | stepping) >>> 0;
 }
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 const LINE = 64;
 
@@ -156,7 +164,7 @@ const cacheLeaf = (subleaf: number, type: number, level: number, ways: number, s
  * The table that CPUID answers from, written to `Cpu.cpuidTable`. What changes while the guest runs (OSXSAVE, the APIC's presence, the
  * size in leaf 0xd) is put in by the CPUID instruction itself.
  */
-export function cpuidLeaves(choice: CpuChoice, { vcpu, vcpus, tscHz }: CpuidOptions): CpuidLeaf[] {
+export function cpuidLeaves(choice: CpuChoice, { vcpu, tscHz, apicHz = 1e9 }: CpuidOptions): CpuidLeaf[] {
   const { model: m, features } = choice;
   const words = featureWords(features);
   const word = (leaf: number, subleaf: number, register: string): number => {
@@ -167,7 +175,7 @@ export function cpuidLeaves(choice: CpuChoice, { vcpu, vcpus, tscHz }: CpuidOpti
   const long = features.has('lm');
   const seven = word(7, 0, 'ebx') !== 0 || word(7, 0, 'ecx') !== 0 || word(7, 0, 'edx') !== 0;
   // A leaf that is not needed is not shown: old systems take a small maximum to mean an old processor, and know what to do with that.
-  const highest = features.has('xsave') ? 0xd : seven ? 7 : intel && features.has('sse2') ? 4 : intel ? 2 : 1;
+  const highest = m.frequencies ? 0x16 : features.has('xsave') ? 0xd : seven ? 7 : intel && features.has('sse2') ? 4 : intel ? 2 : 1;
   const leaves: CpuidLeaf[] = [];
   const leaf = (number: number, subleaf: number, eax: number, ebx: number, ecx: number, edx: number): void => {
     leaves.push({ leaf: number, subleaf, eax: eax >>> 0, ebx: ebx >>> 0, ecx: ecx >>> 0, edx: edx >>> 0 });
@@ -185,6 +193,14 @@ export function cpuidLeaves(choice: CpuChoice, { vcpu, vcpus, tscHz }: CpuidOpti
   if (features.has('xsave')) {
     leaf(0xd, 0, 3, 576, 576, 0);
     leaf(0xd, 1, word(0xd, 1, 'eax'), 0, 0, 0);
+  }
+
+  if (m.frequencies) {
+    const [tsc, crystal] = [Math.round(tscHz / 1e6), Math.round(apicHz / 1e6)];
+    const divisor = gcd(tsc, crystal);
+    leaf(0x15, 0, crystal / divisor, tsc / divisor, crystal * 1e6, 0);
+    // In MHz: base, maximum, bus.
+    leaf(0x16, 0, tsc, tsc, 100, 0);
   }
 
   if (features.has('hypervisor')) {
@@ -211,6 +227,5 @@ export function cpuidLeaves(choice: CpuChoice, { vcpu, vcpus, tscHz }: CpuidOpti
     leaf(0x8000_0007, 0, 0, 0, 0, 1 << 8);
     leaf(0x8000_0008, 0, m.physicalBits | ((long ? 48 : 32) << 8), 0, 0, 0);
   }
-  void vcpus;
   return leaves;
 }

@@ -32,6 +32,7 @@ import {
   FEATURE_sep,
   FEATURE_syscall,
   FEATURE_tsc,
+  FEATURE_tsc_adjust,
   FEATURE_tsc_deadline,
   FS,
   GS,
@@ -50,6 +51,7 @@ export const IA32_TIME_STAMP_COUNTER: u32 = 0x10;
 export const IA32_PLATFORM_ID: u32 = 0x17;
 export const IA32_APIC_BASE: u32 = 0x1b;
 export const IA32_FEATURE_CONTROL: u32 = 0x3a;
+export const IA32_TSC_ADJUST: u32 = 0x3b;
 export const IA32_BIOS_UPDT_TRIG: u32 = 0x79;
 export const IA32_BIOS_SIGN_ID: u32 = 0x8b;
 export const IA32_MTRRCAP: u32 = 0xfe;
@@ -155,6 +157,8 @@ function readMsr(cpu: usize, msr: u32): u64 {
     if (msr == IA32_SYSENTER_EIP) return load<u64>(cpu, CPU_sysenterEip);
   }
   if (msr == IA32_TIME_STAMP_COUNTER && hasFeature(cpu, FEATURE_tsc)) return readTsc(cpu);
+  // What software has added to the machine's TSC, by this register or by the TSC itself (SDM vol. 3B, 18.17.3).
+  if (msr == IA32_TSC_ADJUST && hasFeature(cpu, FEATURE_tsc_adjust)) return load<u64>(cpu, CPU_tscOffset);
   if (msr == IA32_APIC_BASE && hasFeature(cpu, FEATURE_apic)) return load<u64>(cpu, CPU_apicBase);
   if (msr == IA32_TSC_DEADLINE && hasFeature(cpu, FEATURE_tsc_deadline)) return load<u64>(cpu, CPU_tscDeadline);
   if (msr == IA32_PAT && hasFeature(cpu, FEATURE_pat)) return load<u64>(cpu, CPU_pat);
@@ -279,6 +283,7 @@ function setApicBase(cpu: usize, value: u64): void {
 function writeMsr(cpu: usize, msr: u32, value: u64): void {
   if (writeSystemCall(cpu, msr, value) || writeMtrr(cpu, msr, value)) return;
   if (msr == IA32_TIME_STAMP_COUNTER && hasFeature(cpu, FEATURE_tsc)) store<u64>(cpu, value - <u64>tsc(cpu), CPU_tscOffset);
+  else if (msr == IA32_TSC_ADJUST && hasFeature(cpu, FEATURE_tsc_adjust)) store<u64>(cpu, value, CPU_tscOffset);
   else if (msr == IA32_APIC_BASE && hasFeature(cpu, FEATURE_apic)) setApicBase(cpu, value);
   else if (msr == IA32_TSC_DEADLINE && hasFeature(cpu, FEATURE_tsc_deadline)) {
     store<u64>(cpu, value, CPU_tscDeadline);
