@@ -46,8 +46,9 @@ static void command_ps(int argc, char **argv)
             if (i++ != index)
                 continue;
             u64 run = t->run_time + (t == thread_current() ? machine_tsc() - this_cpu()->switched_at : 0);
-            n = format(text, sizeof text, "%6d  %3d  %-7s  %6lu  %8lu  %s%s\n", t->id, t->process ? t->process->id : 0, states[t->state],
-                       clock_from_tsc(run) / MILLISECOND, t->switches, t->name, t->process ? "" : " (kernel)");
+            bool idle = t->state == THREAD_RUNNING && t != thread_current();
+            n = format(text, sizeof text, "%6d  %3d  %-7s  %6lu  %8lu  %s%s\n", t->id, t->process ? t->process->id : 0,
+                       states[idle ? THREAD_READY : t->state], clock_from_tsc(run) / MILLISECOND, t->switches, t->name, t->process ? "" : " (kernel)");
         }
         sched_unlock(on);
         if (!n)

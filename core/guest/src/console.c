@@ -15,15 +15,14 @@ static volatile bool reading, interrupted;
 static struct process *volatile foreground;
 
 bool console_interrupted(void) { return interrupted; }
-void console_clear_interrupt(void) { interrupted = false; }
 void console_foreground(struct process *process) { foreground = process; }
 
 bool console_interrupt(void)
 {
     struct process *p = foreground;
+    interrupted = true; /* even while a line is read: it may just have ended, and is not run then */
     if (reading && !p)
         return false;
-    interrupted = true;
     print("^C\n");
     if (p) {
         p->interrupted = true;
@@ -238,6 +237,7 @@ bool console_line(const char *prompt, char *line, size_t size, bool with_history
 {
     struct editor e = {line, MIN(size, (size_t)LINE), 0, 0, prompt};
     print("%s", prompt);
+    interrupted = false;
     reading = true;
     bool done = edit(&e, with_history);
     reading = false;

@@ -68,8 +68,8 @@ const char *serial_name(void);
 bool console_line(const char *prompt, char *line, size_t size, bool history);
 /** Called by serial.c for every Ctrl-C; true: it has done its work and is not for the line editor. */
 bool console_interrupt(void);
+/** Ctrl-C was typed since the last line was read. */
 bool console_interrupted(void);
-void console_clear_interrupt(void);
 struct process;
 /** The program that Ctrl-C kills, or null. */
 void console_foreground(struct process *process);

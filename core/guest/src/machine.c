@@ -323,8 +323,9 @@ void machine_breakpoint(int number, u64 address, int kind, int length)
         __asm__ volatile("mov %0, %%dr1" ::"r"(address));
     u64 dr7;
     __asm__ volatile("mov %%dr7, %0" : "=r"(dr7));
+    u64 code = length == 8 ? 2 : length - 1; /* LEN: 1, 2, 8, 4 bytes */
     dr7 &= ~(0xful << (16 + number * 4));
-    dr7 |= 2ul << (number * 2) | (u64)(kind | (length - 1) << 2) << (16 + number * 4);
+    dr7 |= 2ul << (number * 2) | (kind | code << 2) << (16 + number * 4);
     __asm__ volatile("mov %0, %%dr7" ::"r"(dr7) : "memory");
 }
 

@@ -165,11 +165,12 @@ void process_wait(struct process *p, struct process *result)
 
 bool process_run(int argc, char **argv, int flags, struct process *result)
 {
-    console_clear_interrupt();
     struct process *p = process_start(argc, argv, flags);
     if (!p)
         return false;
     console_foreground(p);
+    if (console_interrupted()) /* before it was in the foreground */
+        process_kill(p, 130);
     bool on = sched_lock();
     while (!p->ended)
         queue_wait(&p->end, 0);

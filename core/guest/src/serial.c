@@ -28,9 +28,10 @@
 
 static bool present, interrupts_work, polling;
 static int burst = 1;
+/* Under the scheduler's lock. */
 static char input[INPUT_SIZE];
 static u32 input_head, input_tail;
-static struct semaphore input_ready = SEMAPHORE_INIT(input_ready, 0);
+static struct queue readers = QUEUE_INIT(readers);
 
 const char *serial_name(void)
 {
@@ -89,10 +90,13 @@ static bool receive(void)
         any = true;
         if (c == CTRL_C && console_interrupt())
             continue;
-        if (input_head - input_tail < INPUT_SIZE) {
+        bool on = sched_lock();
+        if (c == CTRL_C)
+            input_tail = input_head; /* what was typed before it does not count any more */
+        if (input_head - input_tail < INPUT_SIZE)
             input[input_head++ % INPUT_SIZE] = c;
-            semaphore_up(&input_ready);
-        }
+        queue_wake_one(&readers);
+        sched_unlock(on);
     }
     return any;
 }
@@ -124,7 +128,13 @@ void serial_poll(void)
 
 int serial_read(void)
 {
-    if (!semaphore_down(&input_ready))
-        return -1;
-    return (u8)input[input_tail++ % INPUT_SIZE];
+    int c = -1;
+    bool on = sched_lock();
+    bool alive = true;
+    while (alive && input_head == input_tail)
+        alive = queue_wait(&readers, 0);
+    if (alive)
+        c = (u8)input[input_tail++ % INPUT_SIZE];
+    sched_unlock(on);
+    return c;
 }

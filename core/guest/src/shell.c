@@ -77,7 +77,6 @@ static void run_one(char *text)
 
 void shell_run(char *line)
 {
-    console_clear_interrupt();
     while (line && !console_interrupted()) {
         char *next = NULL, quote = 0;
         for (char *p = line; *p; p++) {

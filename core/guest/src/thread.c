@@ -97,6 +97,8 @@ static void schedule(void)
     switched();
 }
 
+_Static_assert(sizeof(struct frame) % 16 == 0, "stacks are aligned");
+
 static void first_run(void *entry, void *argument)
 {
     switched();
@@ -118,7 +120,8 @@ struct thread *thread_create(const char *name, void (*entry)(void *), void *argu
     copy_string(t->name, name, sizeof t->name);
     list_init(&t->sleep);
     machine_fresh_fpu(t->fpu);
-    t->rsp = machine_prepare(t->stack + KERNEL_STACK, first_run, entry, argument);
+    /* Above it, a program's first frame is laid while this stack is in use. */
+    t->rsp = machine_prepare(t->stack + KERNEL_STACK - sizeof(struct frame), first_run, entry, argument);
     bool on = sched_lock();
     t->id = next_id++;
     list_append(&thread_all, &t->all);
