@@ -284,6 +284,38 @@ describe('control registers', () => {
   });
 });
 
+describe('data breakpoints', () => {
+  const DB = 0x40000 + 16;
+  /** mov eax, [CODE + 0x1ff0]; mov dr0, ebx; mov dr7, ecx; then `code`; hlt. */
+  const watch = (kind: number, length: number, ...code: number[]): Machine => {
+    const m = new Machine().protect(0xa1, 0xf0, 0x1f, 1, 0, 0x0f, 0x23, 0xc3, 0x0f, 0x23, 0xf9, ...code, HLT);
+    m.state.gpr.set(3, CODE + 0x1ff4);
+    m.state.gpr.set(1, 1 | (kind << 16) | (length << 18));
+    return m;
+  };
+  const WRITES = 1;
+  const BOTH = 3;
+
+  test.each([
+    ['a write', WRITES, [0xa3, 0xf4, 0x1f, 1, 0], true],
+    ['a write that overlaps', WRITES, [0xa3, 0xf2, 0x1f, 1, 0], true],
+    ['a write beside it', WRITES, [0xa3, 0xf8, 0x1f, 1, 0], false],
+    ['a read, watching writes', WRITES, [0xa1, 0xf4, 0x1f, 1, 0], false],
+    ['a read, watching both', BOTH, [0xa1, 0xf4, 0x1f, 1, 0], true],
+  ])('%s', (_, kind, code, met) => {
+    const m = watch(kind, 3, ...code);
+    expect(m.halt()).toBe(met ? DB : CODE + 16);
+    if (met) expect([m.word(m.gpr(4)), m.state.dr.get(6) & 15]).toEqual([CODE + 16, 1]);
+  });
+
+  test('REP STOS stops after the element that meets one', () => {
+    const m = watch(WRITES, 3, 0xb9, 20, 0, 0, 0, 0xf3, 0xab);
+    m.state.gpr.set(7, CODE + 0x1fe8);
+    expect(m.halt()).toBe(DB);
+    expect([m.gpr(1), m.gpr(7)]).toEqual([16, CODE + 0x1ff8]);
+  });
+});
+
 describe('ports and MMIO', () => {
   test('IN and OUT in every size', () => {
     // in al, 0x70; mov edx, 0x3f8; out dx, ax; out dx, eax; in eax, dx; hlt

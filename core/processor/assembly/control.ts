@@ -293,6 +293,8 @@ export function mov_to_dr(cpu: usize, record: usize): void {
     value = number == 6 ? (value & DR6_DEFINED) | DR6_FIXED : (value & DR7_DEFINED) | DR7_FIXED;
   }
   store<u64>(cpu + CPU_dr + ((<usize>number) << 3), value);
+  // Pages that hold a data breakpoint are closed to fast accesses as they come into the TLB.
+  if (number != 6) flushTlb(cpu, false);
 }
 
 // -- TLB and caches

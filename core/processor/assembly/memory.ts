@@ -14,6 +14,7 @@ import {
   CPU_bounceSize,
   CPU_codeSize,
   CPU_cr0,
+  CPU_dr,
   CPU_efer,
   CPU_eflags,
   CPU_linearMask,
@@ -40,8 +41,9 @@ import {
 import { holdsCode, invalidateCode } from './codepages';
 import { VECTOR_AC, VECTOR_GP, VECTOR_SS, fault } from './fault';
 import { readMmio, writeMmio } from './host';
+import { checkDataBreakpoint } from './interrupts';
 import { ACCESS_READ, ACCESS_WRITE, MMIO, translate } from './paging';
-import { isRom, systemMode, tlbMode } from './tlb';
+import { DR7_ENABLES, isRom, systemMode, tlbMode } from './tlb';
 
 const CR0_PE: u64 = 1;
 const EFER_LMA: u64 = 1 << 10;
@@ -252,7 +254,9 @@ export function readAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize
   const linear = linearOperand(cpu, segment, ea, size, false);
   const entry = <usize>load<u32>(cpu, CPU_tlb) + ((<usize>(linear >>> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_SHIFT);
   if (((linear + (size - 1)) & ~0xfff) == load<u64>(entry, TLBENTRY_readTag)) return <usize>(<u32>linear + load<u32>(entry, TLBENTRY_addend));
-  return readLinear(cpu, linear, size, dataMode(cpu, linear, size));
+  const at = readLinear(cpu, linear, size, dataMode(cpu, linear, size));
+  if (<u32>load<u64>(cpu, CPU_dr + 7 * 8) & DR7_ENABLES) checkDataBreakpoint(cpu, linear, size, false);
+  return at;
 }
 
 // @ts-ignore: decorator
@@ -261,7 +265,9 @@ function addressForWrite(cpu: usize, segment: u32, ea: u64, size: u32, how: u32)
   const linear = linearOperand(cpu, segment, ea, size, true);
   const entry = <usize>load<u32>(cpu, CPU_tlb) + ((<usize>(linear >>> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_SHIFT);
   if (((linear + (size - 1)) & ~0xfff) == load<u64>(entry, TLBENTRY_writeTag)) return <usize>(<u32>linear + load<u32>(entry, TLBENTRY_addend));
-  return writeLinear(cpu, linear, size, dataMode(cpu, linear, size), how);
+  const at = writeLinear(cpu, linear, size, dataMode(cpu, linear, size), how);
+  if (<u32>load<u64>(cpu, CPU_dr + 7 * 8) & DR7_ENABLES) checkDataBreakpoint(cpu, linear, size, true);
+  return at;
 }
 
 /** Host address of `size` bytes for a read-modify-write, or for a write; `commitWrite` if it is `Cpu.bounce`. */

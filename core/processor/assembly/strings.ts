@@ -11,6 +11,7 @@ import {
   CPU_bounce,
   CPU_budget,
   CPU_codeSize,
+  CPU_dr,
   CPU_eflags,
   CPU_event,
   CPU_gpr,
@@ -35,6 +36,7 @@ import { FLAG_DF, FLAG_TF, setCompareFlags } from './flags';
 import { readPort, writePort } from './host';
 import { commitWrite, readAddress, storeAddress } from './memory';
 import { instructionAddress, operandSize } from './operands';
+import { DR7_ENABLES } from './tlb';
 
 const RAX: usize = CPU_gpr;
 const RCX: usize = CPU_gpr + 8;
@@ -119,7 +121,8 @@ function limited(cpu: usize, count: u64): u64 {
 function span(cpu: usize, segment: u32, write: bool, ea: u64, mask: u64, at: usize, size: u32, count: u64): u64 {
   let n = <u64>((0x1000 - (<u32>at & 0xfff)) / size);
   if (count < n) n = count;
-  if (n <= 1) return 1;
+  // A data breakpoint may be on any of them.
+  if (n <= 1 || <u32>load<u64>(cpu, CPU_dr + 7 * 8) & DR7_ENABLES) return 1;
   const last = ea + n * size - 1;
   // In 64-bit mode a page is canonical or not as a whole.
   if (load<u32>(cpu, CPU_codeSize) == CODE_64) return mask - ea >= n * size - 1 ? n : 1;

@@ -11,6 +11,7 @@ import {
   CPU_cpl,
   CPU_cr0,
   CPU_cr4,
+  CPU_dr,
   CPU_eflags,
   CPU_index,
   CPU_tlb,
@@ -124,21 +125,37 @@ export function isClosed(cpu: usize, mode: u32, linear: u64): bool {
   return ((load<u64>(word, TLB_closed) >>> (index & 63)) & 1) != 0;
 }
 
+/** Bits 0..7 of DR7 that enable a breakpoint, globally or locally. */
+export const DR7_ENABLES: u32 = 0xff;
+
+/** A data breakpoint is enabled on the page at `page`: every access to it takes the slow path, which looks closer. */
+function isWatched(cpu: usize, page: u64): bool {
+  const dr7 = <u32>load<u64>(cpu, CPU_dr + 7 * 8);
+  if (!(dr7 & DR7_ENABLES)) return false;
+  for (let i: u32 = 0; i < 4; i++) {
+    // R/W 0 is an instruction breakpoint.
+    if (((dr7 >>> (i << 1)) & 3) == 0 || ((dr7 >>> (16 + (i << 2))) & 3) == 0) continue;
+    if ((load<u64>(cpu + CPU_dr + ((<usize>i) << 3)) & ~0xfff) == page) return true;
+  }
+  return false;
+}
+
 /** Fills the entry of `linear` for accesses of `mode`: `page` is the index of its 4 KiB page in RAM, `flags` what the walk found. */
 export function fillTlb(cpu: usize, mode: u32, linear: u64, page: u32, flags: u32, smep: bool, writeProtect: bool): void {
   const entry = tlbEntry(cpu, mode, linear);
   const tag = linear & ~0xfff;
   const user = (flags & WALK_USER) != 0;
+  const watched = isWatched(cpu, tag);
   const readable = mode == TLB_USER ? user : mode == TLB_SUPERVISOR_SMAP ? !user : true;
   const executable = !(flags & WALK_NO_EXECUTE) && (mode == TLB_USER ? user : !(user && smep));
   const permitted = readable && (flags & WALK_DIRTY) != 0 && ((flags & WALK_WRITE) != 0 || (mode != TLB_USER && !writeProtect));
   const writable = permitted && !isRom(page << 12);
   const code = <usize>load<u32>(0, CONTROL_codePages) + <usize>page * CODEPAGE_SIZE;
-  const open = writable && load<u32>(code, CODEPAGE_blocks) == 0;
+  const open = writable && !watched && load<u32>(code, CODEPAGE_blocks) == 0;
 
   store<u32>(entry, load<u32>(0, CONTROL_ram) + (page << 12) - <u32>tag, TLBENTRY_addend);
   store<u32>(entry, page, TLBENTRY_physicalPage);
-  store<u64>(entry, readable ? tag : EMPTY, TLBENTRY_readTag);
+  store<u64>(entry, readable && !watched ? tag : EMPTY, TLBENTRY_readTag);
   store<u64>(entry, executable ? tag : EMPTY, TLBENTRY_execTag);
   store<u64>(entry, open ? tag : EMPTY, TLBENTRY_writeTag);
 
