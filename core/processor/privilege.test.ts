@@ -143,7 +143,7 @@ describe('LLDT and LTR', () => {
 describe('LAR, LSL, VERR, VERW, ARPL', () => {
   test('LAR by operand size', () => {
     expect(on('lar', CODE0)).toBeUndefined();
-    expect([rig.gpr(RBX), rig.flags & ZF]).toEqual([0xc09b00, ZF]);
+    expect([rig.gpr(RBX), rig.flags & ZF]).toEqual([0xcf9b00, ZF]);
     rig.setGpr(RBX, 0x1234_5678);
     on('lar', DATA3, PREFIX_OPERAND);
     expect(rig.gpr(RBX)).toBe(0x1234_f300);

@@ -178,12 +178,12 @@ describe('other modes', () => {
 describe('PUSH, POP, MOV from a segment register, far pointers', () => {
   beforeEach(() => rig.protect());
 
-  test('PUSH with 32-bit operands writes 16 bits', () => {
+  test('PUSH zero-extends to 32 bits', () => {
     rig.setGpr(RSP, 0x8000);
     rig.write32(0x7ffc, 0xaaaaaaaa);
     rig.execute('push_ds');
     expect(rig.gpr(RSP)).toBe(0x7ffc);
-    expect(rig.read32(0x7ffc)).toBe(0xaaaa0000 + DATA0);
+    expect(rig.read32(0x7ffc)).toBe(DATA0);
   });
 
   test('PUSH with a 16-bit stack wraps SP only', () => {
@@ -226,9 +226,9 @@ describe('PUSH, POP, MOV from a segment register, far pointers', () => {
     rig.update();
     rig.setGpr(RSP, 0xffe);
     expect(rig.execute('pop_es')).toEqual(SSF(0));
-    rig.setGpr(RSP, 0x1002);
+    rig.setGpr(RSP, 0x1000);
     expect(rig.execute('push_es')).toBeUndefined();
-    rig.setGpr(RSP, 0x1004);
+    rig.setGpr(RSP, 0x1001);
     expect(rig.execute('push_es')).toEqual(SSF(0));
   });
 

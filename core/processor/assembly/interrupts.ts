@@ -332,8 +332,9 @@ export function deliverInterrupt(cpu: usize, vector: u32): void {
 /** Takes an NMI, and blocks others until IRET. */
 export function deliverNmi(cpu: usize): void {
   store<u32>(cpu, VECTOR_NMI, CPU_delivering);
-  deliver(cpu, 0, VECTOR_NMI, false, currentFlags(cpu), false, 0, 1);
+  // Blocked also for the handler of a fault that the delivery itself raises.
   store<u32>(cpu, 1, CPU_nmiBlocked);
+  deliver(cpu, 0, VECTOR_NMI, false, currentFlags(cpu), false, 0, 1);
   delivered(cpu);
 }
 

@@ -205,7 +205,7 @@ function hasLimit(cpu: usize, type: u32): bool {
   return type == TYPE_LDT || isTss(type);
 }
 
-/** 0F 02: LAR r, r/m16. */
+/** 0F 02: LAR r, r/m16. Bits 16..19, which Intel leaves undefined, are the descriptor's, as AMD defines them. */
 export function lar(cpu: usize, record: usize): void {
   if (isReal86(cpu)) undefinedOpcode(cpu);
   const descriptor = visibleDescriptor(cpu, readRm16(cpu, record));
@@ -218,7 +218,7 @@ export function lar(cpu: usize, record: usize): void {
       hasLimit(cpu, type) ||
       type == TYPE_CALL_GATE ||
       (!long && (type == TYPE_CALL_GATE16 || type == TYPE_TASK_GATE)));
-  if (valid) writeRegister(regAddress(cpu, record), (descriptor >> 32) & 0xf0_ff00, operandSize(cpu, record));
+  if (valid) writeRegister(regAddress(cpu, record), (descriptor >> 32) & 0xff_ff00, operandSize(cpu, record));
   setZero(cpu, valid);
 }
 

@@ -60,7 +60,7 @@ import {
 } from './descriptors';
 import { VECTOR_GP, VECTOR_NP, VECTOR_SS, generalProtection, undefinedOpcode } from './fault';
 import { peek, setStackPointer, stackPointer } from './frames';
-import { load16, load32, load64, store16, store64 } from './memory';
+import { load16, load32, load64, store16, store32, store64 } from './memory';
 import {
   effectiveAddress,
   isRegister,
@@ -218,10 +218,10 @@ function pushSegment(cpu: usize, record: usize, index: u32): void {
   const selector = selectorOf(cpu, index);
   const mask = load<u64>(cpu, CPU_stackMask);
   const sp = (stackPointer(cpu) - size) & mask;
-  const stack = STACK;
-  // With 32-bit operands, today's processors write 16 bits only (vol. 2, PUSH).
-  if (size == 8) store64(cpu, stack, sp, selector);
-  else store16(cpu, stack, sp, selector);
+  // With 32-bit operands a processor may also write 16 bits only (vol. 2, PUSH).
+  if (size == 8) store64(cpu, STACK, sp, selector);
+  else if (size == 4) store32(cpu, STACK, sp, selector);
+  else store16(cpu, STACK, sp, selector);
   setStackPointer(cpu, sp, mask);
 }
 
