@@ -10,13 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { guest, missing } from '../guests/ringside.ts';
 
-interface Times {
-  /** Seconds from the start to GUEST-UP. */
-  readonly boot: number;
-  /** Seconds from GUEST-UP to GUEST-DONE. */
-  readonly workload: number;
-  readonly checks: string;
-}
+/** @typedef {{ boot: number, workload: number, checks: string }} Times  Seconds from the start to GUEST-UP, from there to GUEST-DONE; what the workload printed. */
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,7 +28,7 @@ if (missing(`kernel${bits}`, `initrd${bits}.gz`, `workload${bits}`)) {
   process.exit(2);
 }
 
-function command(program: string): [string, string[]] {
+function command(program) {
   const boot = ['--kernel', guest(`kernel${bits}`), '--initrd', guest(`initrd${bits}.gz`)];
   const append = 'console=ttyS0,115200 quiet panic=-1 nokaslr';
   if (program === 'native') return ['sh', ['-c', `echo GUEST-UP; ${guest(`workload${bits}`)}; echo GUEST-DONE`]];
@@ -48,14 +42,14 @@ function command(program: string): [string, string[]] {
   return [process.execPath, [script, 'run', ...boot, '--append', append, '--memory', '256M']];
 }
 
-function run(program: string): Promise<Times> {
+function run(program) {
   const [file, args] = command(program);
   return new Promise((resolve, reject) => {
     const started = performance.now();
-    const seen: Record<string, number> = {};
+    const seen = {};
     let output = '';
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    child.stdout.setEncoding('latin1').on('data', (text: string) => {
+    child.stdout.setEncoding('latin1').on('data', (text) => {
       output += text;
       for (const mark of ['GUEST-UP', 'GUEST-DONE'])
         if (!(mark in seen) && output.includes(mark)) seen[mark] = (performance.now() - started) / 1000;
@@ -70,24 +64,24 @@ function run(program: string): Promise<Times> {
   });
 }
 
-const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[of.length >> 1]!;
+const median = (of) => of.toSorted((a, b) => a - b)[of.length >> 1];
 
-const all = new Map<string, Times[]>(programs.map((program) => [program, []]));
+const all = new Map(programs.map((program) => [program, []]));
 for (let round = 1; round <= rounds; round++) {
   for (const program of programs) {
     const times = await run(program);
-    all.get(program)!.push(times);
+    all.get(program).push(times);
     console.error(`round ${round}, ${program}: boot ${times.boot.toFixed(2)} s, workload ${times.workload.toFixed(2)} s`);
   }
 }
-const wanted = all.get(programs[0]!)![0]!.checks;
+const wanted = all.get(programs[0])[0].checks;
 for (const [program, times] of all) {
   if (times.some(({ checks }) => checks !== wanted)) {
     console.error(`bench: ${program} computed something else than ${programs[0]}`);
     process.exitCode = 1;
   }
 }
-const first = all.get(programs[0]!)!;
+const first = all.get(programs[0]);
 console.log(`| ${bits}-bit Linux, ${rounds} rounds, medians | boot, s | ratio | workload, s | ratio |`);
 console.log('|---|---:|---:|---:|---:|');
 for (const [program, times] of all) {
