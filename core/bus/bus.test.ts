@@ -64,7 +64,9 @@ describe('guest memory', () => {
   const LOW = 0x20_0000;
   const make = () => {
     const stale: number[][] = [];
-    const memory = new MachineRam(new SharedArrayBuffer(0x40_0000), { ram: 0x1000, ramSize: LOW + 0x1_0000, ramLow: LOW }, (...s) => stale.push(s));
+    const memory = new MachineRam(new SharedArrayBuffer(0x40_0000), { ram: 0x1000, ramSize: LOW + 0x1_0000, ramLow: LOW }, (...s) =>
+      stale.push(s),
+    );
     return { memory, stale };
   };
 
@@ -102,14 +104,19 @@ describe('guest memory', () => {
   it('never reaches outside RAM', () => {
     const { memory } = make();
     fc.assert(
-      fc.property(fc.oneof(fc.double(), fc.nat(2 ** 31 - 1), fc.constantFrom(-1, LOW - 1, LOW, 2 ** 32, 2 ** 32 + 0xffff, 2 ** 53)), fc.nat(0x30_0000), (address, length) => {
-        const inside =
-          Number.isInteger(address) &&
-          address >= 0 &&
-          ((address + length <= LOW && !(address < 0xc0000 && address + length > 0xa0000)) || (address >= 2 ** 32 && address + length <= 2 ** 32 + 0x1_0000));
-        if (inside) expect(memory.bytes(address, length)).toHaveLength(length);
-        else expect(() => memory.bytes(address, length)).toThrow(BusError);
-      }),
+      fc.property(
+        fc.oneof(fc.double(), fc.nat(2 ** 31 - 1), fc.constantFrom(-1, LOW - 1, LOW, 2 ** 32, 2 ** 32 + 0xffff, 2 ** 53)),
+        fc.nat(0x30_0000),
+        (address, length) => {
+          const inside =
+            Number.isInteger(address) &&
+            address >= 0 &&
+            ((address + length <= LOW && !(address < 0xc0000 && address + length > 0xa0000)) ||
+              (address >= 2 ** 32 && address + length <= 2 ** 32 + 0x1_0000));
+          if (inside) expect(memory.bytes(address, length)).toHaveLength(length);
+          else expect(() => memory.bytes(address, length)).toThrow(BusError);
+        },
+      ),
     );
   });
 });

@@ -8,7 +8,7 @@ const PORTS = 0x10000;
  * the ISA bus does. Nothing is allocated per access.
  */
 export class PortMap {
-  readonly #devices: (PortDevice | undefined)[] = new Array<PortDevice | undefined>(PORTS).fill(undefined);
+  readonly #devices: (PortDevice | undefined)[] = Array.from({ length: PORTS });
   readonly #widths = new Uint8Array(PORTS);
 
   /** Lets `device` answer at `count` ports from `first`; `width` is the widest access it takes, in bytes. */

@@ -82,7 +82,17 @@ describe('local APIC', () => {
   });
 
   it('knows every divisor', () => {
-    for (const [code, divisor] of [[0, 2], [1, 4], [2, 8], [3, 16], [8, 32], [9, 64], [10, 128], [11, 1]] as const) { // prettier-ignore
+    for (const [code, divisor] of [
+      [0, 2],
+      [1, 4],
+      [2, 8],
+      [3, 16],
+      [8, 32],
+      [9, 64],
+      [10, 128],
+      [11, 1],
+    ] as const) {
+      // prettier-ignore
       const { a, w } = apic();
       w(0x3e0, code);
       w(0x380, 100);

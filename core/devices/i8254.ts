@@ -43,7 +43,8 @@ const REFRESH_NS = 15_085;
 const ticksIn = (ns: number): number => Math.floor((ns * PIT_HZ) / 1e9);
 const nsOf = (ticks: number): number => Math.ceil((ticks * 1e9) / PIT_HZ);
 const fromBcd = (v: number): number => (v & 15) + 10 * ((v >> 4) & 15) + 100 * ((v >> 8) & 15) + 1000 * ((v >> 12) & 15);
-const toBcd = (v: number): number => (v % 10) | ((Math.floor(v / 10) % 10) << 4) | ((Math.floor(v / 100) % 10) << 8) | ((Math.floor(v / 1000) % 10) << 12);
+const toBcd = (v: number): number =>
+  (v % 10) | ((Math.floor(v / 10) % 10) << 4) | ((Math.floor(v / 100) % 10) << 8) | ((Math.floor(v / 1000) % 10) << 12);
 
 type ChannelView = ReturnType<typeof Channel.view>;
 
@@ -206,8 +207,8 @@ export class Pit implements Device, PortDevice, Timed {
     c.edge = Infinity;
     c.frozen = -1;
     c.writeHigh = c.readHigh = c.latched = c.statusLatched = 0;
-    // OUT goes low in mode 0 and high in all others.
-    if (n === 0) this.#irq.set(c.mode !== 0);
+    // OUT goes low in mode 0. In all others it goes high, which is no edge for a line that was high all along, as it is while the timer runs.
+    if (n === 0 && c.mode === 0) this.#irq.set(false);
   }
 
   #latchCount(c: ChannelView): void {

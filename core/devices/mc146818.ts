@@ -66,7 +66,14 @@ export class Rtc implements Device, PortDevice, Timed {
   readonly #options: RtcOptions;
   readonly #rearm: () => void;
 
-  constructor(buffer: ArrayBufferLike, address: number, clock: Clock, irq: InterruptLine, options: RtcOptions, rearm: () => void = () => {}) {
+  constructor(
+    buffer: ArrayBufferLike,
+    address: number,
+    clock: Clock,
+    irq: InterruptLine,
+    options: RtcOptions,
+    rearm: () => void = () => {},
+  ) {
     this.#s = MC146818.view(buffer, address);
     this.#clock = clock;
     this.#irq = irq;
@@ -107,7 +114,8 @@ export class Rtc implements Device, PortDevice, Timed {
     let at = Infinity;
     // Only what would raise a new interrupt.
     if (b & REG_B_PIE && !(c & REG_C_PF)) at = Math.min(at, this.#nextPeriodic());
-    if (!(b & REG_B_SET) && ((b & REG_B_UIE && !(c & REG_C_UF)) || (b & REG_B_AIE && !(c & REG_C_AF)))) at = Math.min(at, this.#nextSecond());
+    if (!(b & REG_B_SET) && ((b & REG_B_UIE && !(c & REG_C_UF)) || (b & REG_B_AIE && !(c & REG_C_AF))))
+      at = Math.min(at, this.#nextSecond());
     return at;
   }
 
@@ -222,7 +230,8 @@ export class Rtc implements Device, PortDevice, Timed {
     if (!(s.cmos.get(RTC_REG_B) & REG_B_SET) && last >= first) {
       c |= REG_C_UF;
       // An alarm repeats daily at most: looking at one day's seconds is enough.
-      if (!(c & REG_C_AF)) for (let t = Math.max(first, last - 86_400); t <= last && !(c & REG_C_AF); t++) if (this.#alarmAt(t)) c |= REG_C_AF;
+      if (!(c & REG_C_AF))
+        for (let t = Math.max(first, last - 86_400); t <= last && !(c & REG_C_AF); t++) if (this.#alarmAt(t)) c |= REG_C_AF;
     }
     s.cmos.set(RTC_REG_C, c);
     s.seen = now;
@@ -253,7 +262,7 @@ export class Rtc implements Device, PortDevice, Timed {
   }
 
   #encode(value: number): number {
-    return this.#s.cmos.get(RTC_REG_B) & REG_B_DM ? value : (Math.floor(value / 10) << 4) | value % 10;
+    return this.#s.cmos.get(RTC_REG_B) & REG_B_DM ? value : (Math.floor(value / 10) << 4) | (value % 10);
   }
 
   #decode(value: number): number {

@@ -189,7 +189,7 @@ export class PciHost implements Device, PortDevice {
   readonly #s;
   readonly #generation: Int32Array;
   #synced = 0;
-  readonly #functions: (PciFunction | undefined)[] = new Array<PciFunction | undefined>(32).fill(undefined);
+  readonly #functions: (PciFunction | undefined)[] = Array.from({ length: 32 });
 
   constructor(buffer: ArrayBufferLike, address: number) {
     this.#s = PciHostState.view(buffer, address);

@@ -144,7 +144,10 @@ export class VirtioPci implements Device, MmioDevice {
     f.addMemory(
       1,
       MSIX_BAR_SIZE,
-      { readMmio: (offset, size) => this.#readMsix(offset, size), writeMmio: (offset, size, value) => this.#writeMsix(offset, size, value) },
+      {
+        readMmio: (offset, size) => this.#readMsix(offset, size),
+        writeMmio: (offset, size, value) => this.#writeMsix(offset, size, value),
+      },
       wiring.mmio,
     );
     f.addCapability(CAP_COMMON, capability(1, 0, COMMON, 0x38));
@@ -398,7 +401,8 @@ export class VirtioPci implements Device, MmioDevice {
     const c = this.function.config;
     const at = c.getUint32(CAP_PCI_CFG + 8, true);
     const length = c.getUint32(CAP_PCI_CFG + 12, true);
-    if (c.getUint8(CAP_PCI_CFG + 4) !== 0 || (length !== 1 && length !== 2 && length !== 4) || at % length !== 0 || at + length > BAR_SIZE) return;
+    if (c.getUint8(CAP_PCI_CFG + 4) !== 0 || (length !== 1 && length !== 2 && length !== 4) || at % length !== 0 || at + length > BAR_SIZE)
+      return;
     if (write) {
       const value = c.getUint32(CAP_PCI_CFG + 16, true);
       this.writeMmio(at, length, length === 4 ? value : value & ((1 << (8 * length)) - 1));

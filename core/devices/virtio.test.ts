@@ -88,7 +88,12 @@ function machine(disk?: BlockBackend) {
     expect(r(0x14, 1)).toBe(0x0b);
     w(0x16, 2, 0);
     w(0x18, 2, 8);
-    for (const [at, address] of [[0x20, DESC], [0x28, AVAIL], [0x30, USED]] as const) { // prettier-ignore
+    for (const [at, address] of [
+      [0x20, DESC],
+      [0x28, AVAIL],
+      [0x30, USED],
+    ] as const) {
+      // prettier-ignore
       w(at, 4, address);
       w(at + 4, 4, 0);
     }
@@ -237,7 +242,12 @@ describe('virtio-blk', () => {
     m.memory.write32(HEADER, 0);
     m.memory.write64(HEADER + 8, 1);
     const table = 0x6000;
-    [[HEADER, 16, 1, 1], [DATA, 512, 3, 2], [STATUS, 1, 2, 0]].forEach(([address, length, flags, next], i) => { // prettier-ignore
+    [
+      [HEADER, 16, 1, 1],
+      [DATA, 512, 3, 2],
+      [STATUS, 1, 2, 0],
+    ].forEach(([address, length, flags, next], i) => {
+      // prettier-ignore
       m.memory.write64(table + 16 * i, address!);
       m.memory.write32(table + 16 * i + 8, length!);
       m.memory.write16(table + 16 * i + 12, flags!);
@@ -319,7 +329,7 @@ describe('virtio-rng', () => {
     m.start();
     m.describeBuffer(0, DATA, 64, 2);
     m.submit(0);
-    expect([...m.memory.bytes(DATA, 65)]).toEqual([...new Array<number>(64).fill(0xa5), 0]);
+    expect([...m.memory.bytes(DATA, 65)]).toEqual([...Array.from({ length: 64 }, () => 0xa5), 0]);
     expect(m.memory.read32(USED + 8)).toBe(64);
   });
 });

@@ -43,7 +43,12 @@ describe('BIOS services', () => {
       i = cpu.gpr.get(RBX);
     } while (i !== 0);
     expect(ranges[0]).toEqual([0, 0x9fc00, 1]);
-    expect(ranges.at(-1)!.slice(0, 2).reduce((a, b) => a + b)).toBe(64 << 20);
+    expect(
+      ranges
+        .at(-1)!
+        .slice(0, 2)
+        .reduce((a, b) => a + b),
+    ).toBe(64 << 20);
   });
 
   it('tell the memory in the older ways too', () => {

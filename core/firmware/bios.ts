@@ -202,7 +202,7 @@ export class BiosServices {
   #time(cpu: CpuView): void {
     const ah = low(cpu, RAX) >> 8;
     const date = new Date(this.#wallTime());
-    const bcd = (value: number): number => (Math.floor(value / 10) << 4) | value % 10;
+    const bcd = (value: number): number => (Math.floor(value / 10) << 4) | (value % 10);
     switch (ah) {
       case 0x00: {
         const ticks = this.#memory.read32(BDA + 0x6c);

@@ -34,7 +34,8 @@ export function loadElf(target: BootTarget, file: BootFile): LoadedElf {
   if (data.length < (wide ? 64 : 52)) throw new FirmwareError(`${name} is truncated: its ELF header is not complete`);
   if (data[5] !== 1) throw new FirmwareError(`${name} is a big-endian ELF file, not an x86 kernel`);
   const machine = v.getUint16(18, true);
-  if (machine !== EM_386 && machine !== EM_X86_64) throw new FirmwareError(`${name} is an ELF file for another processor (machine ${machine})`);
+  if (machine !== EM_386 && machine !== EM_X86_64)
+    throw new FirmwareError(`${name} is an ELF file for another processor (machine ${machine})`);
   // Values above 2^53 are nonsense anyway and fail the checks below.
   const u64 = (at: number): number => v.getUint32(at, true) + v.getUint32(at + 4, true) * 2 ** 32;
   const u32 = (at: number): number => v.getUint32(at, true);
@@ -54,7 +55,8 @@ export function loadElf(target: BootTarget, file: BootFile): LoadedElf {
       ? { offset: u64(at + 8), virtual: u64(at + 16), physical: u64(at + 24), fileSize: u64(at + 32), memorySize: u64(at + 40) }
       : { offset: u32(at + 4), virtual: u32(at + 8), physical: u32(at + 12), fileSize: u32(at + 16), memorySize: u32(at + 20) };
     if (segment.memorySize === 0) continue;
-    if (segment.fileSize > segment.memorySize) throw new FirmwareError(`${name} is damaged: a segment is larger in the file than in memory`);
+    if (segment.fileSize > segment.memorySize)
+      throw new FirmwareError(`${name} is damaged: a segment is larger in the file than in memory`);
     if (segment.offset + segment.fileSize > data.length) throw new FirmwareError(`${name} is truncated: a segment ends beyond the file`);
     checkPlace(target, file, segment.physical, segment.memorySize, usableEnd(target));
     segments.push(segment);

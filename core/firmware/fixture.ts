@@ -83,7 +83,8 @@ export function elfImage(bits: 32 | 64, entry: number, segments: readonly ElfSeg
   data[5] = data[6] = 1;
   v.setUint16(16, 2, true);
   v.setUint16(18, wide ? 62 : 3, true);
-  const word = (offset: number, value: number): void => (wide ? v.setBigUint64(offset, BigInt(value), true) : v.setUint32(offset, value, true));
+  const word = (offset: number, value: number): void =>
+    wide ? v.setBigUint64(offset, BigInt(value), true) : v.setUint32(offset, value, true);
   word(24, entry);
   word(wide ? 32 : 28, header);
   v.setUint16(wide ? 54 : 42, entrySize, true);
@@ -100,4 +101,5 @@ export function elfImage(bits: 32 | 64, entry: number, segments: readonly ElfSeg
   return data;
 }
 
-export const words = (...values: number[]): number[] => values.flatMap((v) => [v & 0xff, (v >>> 8) & 0xff, (v >>> 16) & 0xff, (v >>> 24) & 0xff]);
+export const words = (...values: number[]): number[] =>
+  values.flatMap((v) => [v & 0xff, (v >>> 8) & 0xff, (v >>> 16) & 0xff, (v >>> 24) & 0xff]);

@@ -50,7 +50,8 @@ export function bootLinux(target: BootTarget, request: BootRequest): void {
   if (data.length < 0x268) throw new FirmwareError(`${kernel.name} is truncated: its setup header is not complete`);
   const v = view(data);
   const protocol = v.getUint16(PROTOCOL, true);
-  if (protocol < 0x202) throw new FirmwareError(`${kernel.name} speaks Linux boot protocol ${protocol >> 8}.${protocol & 0xff}; 2.2 is the oldest that works`);
+  if (protocol < 0x202)
+    throw new FirmwareError(`${kernel.name} speaks Linux boot protocol ${protocol >> 8}.${protocol & 0xff}; 2.2 is the oldest that works`);
   if (!((v.getUint8(LOADFLAGS) & LOADED_HIGH) !== 0))
     throw new FirmwareError(`${kernel.name} is a zImage, to be loaded below 1 MiB; only bzImages can be booted`);
   if (modules?.length) throw new FirmwareError(`${kernel.name} is a Linux kernel, which takes an initrd and no modules`);
@@ -69,27 +70,34 @@ export function bootLinux(target: BootTarget, request: BootRequest): void {
   // Where it decompresses to (never below its preferred address), and where it was loaded, with the space it wants there.
   const kernelEnd = Math.max(KERNEL + size, preferred + initSize);
   if (kernelEnd > end)
-    throw new FirmwareError(`${kernel.name} needs ${mib(kernelEnd)} of memory, and the machine has ${mib(target.ramLow)}: give it more memory`);
+    throw new FirmwareError(
+      `${kernel.name} needs ${mib(kernelEnd)} of memory, and the machine has ${mib(target.ramLow)}: give it more memory`,
+    );
 
   const line = commandLineBytes(request.commandLine);
   const lineMax = protocol >= 0x206 ? v.getUint32(CMDLINE_SIZE, true) : 255;
   if (line.length > lineMax) throw new FirmwareError(`the command line has ${line.length} bytes; ${kernel.name} takes at most ${lineMax}`);
 
-  const initrdAt = initrd ? placeInitrd(target, request, kernelEnd, protocol >= 0x203 ? v.getUint32(INITRD_ADDR_MAX, true) : 0x37ff_ffff) : 0;
+  const initrdAt = initrd
+    ? placeInitrd(target, request, kernelEnd, protocol >= 0x203 ? v.getUint32(INITRD_ADDR_MAX, true) : 0x37ff_ffff)
+    : 0;
 
   const has64 = protocol >= 0x20c && (v.getUint16(XLOADFLAGS, true) & XLF_KERNEL_64) !== 0;
   const entry = request.entry ?? (has64 && target.longMode ? 'long' : 'protected');
   if (entry === 'long' && !has64) throw new FirmwareError(`${kernel.name} has no 64-bit entry`);
-  if (entry === 'long' && !target.longMode) throw new FirmwareError(`${kernel.name} cannot be entered in 64-bit mode: the CPU model has none`);
+  if (entry === 'long' && !target.longMode)
+    throw new FirmwareError(`${kernel.name} cannot be entered in 64-bit mode: the CPU model has none`);
 
   memory.write(KERNEL, data.subarray(setupBytes));
   const cpu = cpuAt(target.buffer, 0);
 
   if (entry === 'real') {
-    if (setupBytes > REAL_HEAP_END - 0x200) throw new FirmwareError(`${kernel.name} has ${setupBytes} bytes of real-mode code, more than fit`);
+    if (setupBytes > REAL_HEAP_END - 0x200)
+      throw new FirmwareError(`${kernel.name} has ${setupBytes} bytes of real-mode code, more than fit`);
     memory.write(REAL_MODE, data.subarray(0, setupBytes));
     fillHeader(target, request, REAL_MODE, initrdAt, protocol);
-    if (REAL_HEAP_END + line.length + 1 > REAL_LIMIT) throw new FirmwareError(`the command line has ${line.length} bytes; the 16-bit entry takes fewer`);
+    if (REAL_HEAP_END + line.length + 1 > REAL_LIMIT)
+      throw new FirmwareError(`the command line has ${line.length} bytes; the 16-bit entry takes fewer`);
     memory.write(REAL_MODE + REAL_HEAP_END, Uint8Array.from([...line, 0]));
     memory.write32(REAL_MODE + CMD_LINE_PTR, REAL_MODE + REAL_HEAP_END);
     memory.write8(REAL_MODE + LOADFLAGS, v.getUint8(LOADFLAGS) | CAN_USE_HEAP);
@@ -137,7 +145,9 @@ function placeInitrd(target: BootTarget, request: BootRequest, kernelEnd: number
   const at = Math.floor((end - data.length) / 4096) * 4096;
   if (at < kernelEnd) {
     const needed = kernelEnd + data.length;
-    throw new FirmwareError(`${name} (${mib(data.length)}) does not fit beside the kernel: ${mib(needed)} of memory are needed, and the machine has ${mib(target.ramLow)}`);
+    throw new FirmwareError(
+      `${name} (${mib(data.length)}) does not fit beside the kernel: ${mib(needed)} of memory are needed, and the machine has ${mib(target.ramLow)}`,
+    );
   }
   target.memory.write(at, data);
   return at;

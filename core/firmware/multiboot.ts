@@ -53,7 +53,8 @@ function loadByAddresses(target: BootTarget, request: BootRequest, header: numbe
     number,
   ];
   const offset = header - (headerAddress - load);
-  if (load > headerAddress || offset < 0) throw new FirmwareError(`${name} is damaged: its multiboot header's addresses contradict each other`);
+  if (load > headerAddress || offset < 0)
+    throw new FirmwareError(`${name} is damaged: its multiboot header's addresses contradict each other`);
   const size = loadEnd === 0 ? data.length - offset : loadEnd - load;
   if (size <= 0) throw new FirmwareError(`${name} is damaged: its multiboot header's addresses contradict each other`);
   if (offset + size > data.length) throw new FirmwareError(`${name} is truncated: ${data.length} bytes of ${offset + size}`);
@@ -68,9 +69,12 @@ export function bootMultiboot(target: BootTarget, request: BootRequest, header: 
   const { kernel } = request;
   const { memory } = target;
   const flags = view(kernel.data).getUint32(header + 4, true);
-  if (flags & 0xffff & ~FLAGS_KNOWN) throw new FirmwareError(`${kernel.name} asks for multiboot features that do not exist (flags 0x${flags.toString(16)})`);
+  if (flags & 0xffff & ~FLAGS_KNOWN)
+    throw new FirmwareError(`${kernel.name} asks for multiboot features that do not exist (flags 0x${flags.toString(16)})`);
   if (!(flags & FLAG_ADDRESSES) && !isElf(kernel.data))
-    throw new FirmwareError(`${kernel.name} has a multiboot header without addresses and is not an ELF file: there is no telling where to load it`);
+    throw new FirmwareError(
+      `${kernel.name} has a multiboot header without addresses and is not an ELF file: there is no telling where to load it`,
+    );
   const { entry, end } = flags & FLAG_ADDRESSES ? loadByAddresses(target, request, header) : loadElf(target, kernel);
 
   // Strings grow from BOOT_STRINGS; the structures are at BOOT_DATA.
@@ -94,7 +98,9 @@ export function bootMultiboot(target: BootTarget, request: BootRequest, header: 
     const at = Math.ceil(next / 4096) * 4096;
     next = at + module.data.length;
     if (next > usableEnd(target))
-      throw new FirmwareError(`${module.name} (${mib(module.data.length)}) does not fit beside the kernel: ${mib(next)} of memory are needed, and the machine has ${mib(target.ramLow)}`);
+      throw new FirmwareError(
+        `${module.name} (${mib(module.data.length)}) does not fit beside the kernel: ${mib(next)} of memory are needed, and the machine has ${mib(target.ramLow)}`,
+      );
     memory.write(at, module.data);
     memory.write32(modulesAt + 16 * i, at);
     memory.write32(modulesAt + 16 * i + 4, next);

@@ -24,16 +24,7 @@ import { virtioEntropy } from '../devices/virtio-rng.ts';
 import { BIOS_PORT, BIOS_PORTS, BiosServices } from '../firmware/bios.ts';
 import { type CpuView, cpuAt } from '../firmware/state.ts';
 import type { BootTarget } from '../firmware/target.ts';
-import {
-  CPU_STRIDE,
-  CPUS,
-  Cpu,
-  EVENT_INIT,
-  EVENT_INTERRUPT,
-  EVENT_KICK,
-  EVENT_NMI,
-  EVENT_STARTUP,
-} from '../state/index.ts';
+import { CPU_STRIDE, CPUS, Cpu, EVENT_INIT, EVENT_INTERRUPT, EVENT_KICK, EVENT_NMI, EVENT_STARTUP } from '../state/index.ts';
 import { attachMachine } from './create.ts';
 import { DISKS_MAX, INPUT_RING, OUTPUT_RING, type Places, places } from './places.ts';
 
@@ -172,8 +163,12 @@ export class Board implements ProcessorBus {
     this.#pci = new PciHost(buffer, at.pciHost);
     this.ports.map(CONFIG_ADDRESS, 1, this.#pci, 4);
     this.ports.map(CONFIG_DATA, 4, this.#pci, 4);
-    this.#pci.add(new PciFunction(buffer, at.hostBridge, 'i440FX', 0, { vendor: 0x8086, device: 0x1237, revision: 2, classCode: 0x06_00_00 }));
-    this.#pci.add(new PciFunction(buffer, at.isaBridge, 'PIIX3', 1, { vendor: 0x8086, device: 0x7000, revision: 0, classCode: 0x06_01_00 }));
+    this.#pci.add(
+      new PciFunction(buffer, at.hostBridge, 'i440FX', 0, { vendor: 0x8086, device: 0x1237, revision: 2, classCode: 0x06_00_00 }),
+    );
+    this.#pci.add(
+      new PciFunction(buffer, at.isaBridge, 'PIIX3', 1, { vendor: 0x8086, device: 0x7000, revision: 0, classCode: 0x06_01_00 }),
+    );
     const note = (text: string): void => notify.note(this.#current, text);
     if (options.disks.length > DISKS_MAX) throw new RangeError(`a machine has at most ${DISKS_MAX} disks`);
     options.disks.forEach((disk, i) => this.#addVirtio(i, virtioBlock(this.memory, disk, `ringside-${i}`, note), note));

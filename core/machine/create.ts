@@ -1,16 +1,5 @@
 /** Makes a machine's memory: allocated, laid out, with the identity of its vCPUs; firmware then loads a system. */
-import {
-  CPU_STRIDE,
-  CPUS,
-  Control,
-  Cpu,
-  MAGIC,
-  MIB,
-  type Layout,
-  RAM_MAX,
-  VERSION,
-  layout,
-} from '../state/index.ts';
+import { CPU_STRIDE, CPUS, Control, Cpu, MAGIC, MIB, type Layout, RAM_MAX, VERSION, layout } from '../state/index.ts';
 import { type CpuChoice, cpuidLeaves, featureWords } from '../spec/models.ts';
 
 export const VCPUS_MAX = 32;
@@ -34,7 +23,8 @@ const FOUR_GIB = 2 ** 32;
 export function createMachine({ memoryMiB, vcpus, cpu }: MachineOptions): CreatedMachine {
   if (!Number.isInteger(memoryMiB) || memoryMiB < 2 || memoryMiB * MIB > RAM_MAX)
     throw new RangeError(`a machine has 2 to ${RAM_MAX / MIB} MiB of memory, not ${memoryMiB}`);
-  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > VCPUS_MAX) throw new RangeError(`a machine has 1 to ${VCPUS_MAX} vCPUs, not ${vcpus}`);
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > VCPUS_MAX)
+    throw new RangeError(`a machine has 1 to ${VCPUS_MAX} vCPUs, not ${vcpus}`);
   const place = layout(vcpus, memoryMiB * MIB);
   const memory = new WebAssembly.Memory({ initial: place.pages, maximum: place.pages, shared: true });
   const control = Control.view(memory.buffer, 0);

@@ -42,7 +42,8 @@ export function openRaw(path: string, readonly = false): RawImage {
 
 function rawImage(fd: number, path: string, readonly: boolean): RawImage {
   const stat = fstatSync(fd);
-  if (!stat.isFile()) throw new StorageError(`disk ${path} cannot be used: it is ${stat.isDirectory() ? 'a directory' : 'not a regular file'}`);
+  if (!stat.isFile())
+    throw new StorageError(`disk ${path} cannot be used: it is ${stat.isDirectory() ? 'a directory' : 'not a regular file'}`);
   if (stat.size === 0) throw new StorageError(`disk ${path} cannot be used: the file is empty`);
   if (stat.size % SECTOR !== 0)
     throw new StorageError(`disk ${path} cannot be used: its size, ${stat.size} bytes, is not a multiple of ${SECTOR}`);
@@ -60,7 +61,7 @@ function rawImage(fd: number, path: string, readonly: boolean): RawImage {
     readonly,
     read(sector, into) {
       check(sector, into.length);
-      for (let done = 0; done < into.length; ) {
+      for (let done = 0; done < into.length;) {
         let n: number;
         try {
           n = readSync(fd, into, done, into.length - done, sector * SECTOR + done);
@@ -74,7 +75,7 @@ function rawImage(fd: number, path: string, readonly: boolean): RawImage {
     write(sector, data) {
       check(sector, data.length);
       if (readonly) throw new StorageError(`disk ${path} is read-only`);
-      for (let done = 0; done < data.length; ) {
+      for (let done = 0; done < data.length;) {
         try {
           done += writeSync(fd, data, done, data.length - done, sector * SECTOR + done);
         } catch (error) {

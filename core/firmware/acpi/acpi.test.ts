@@ -14,7 +14,10 @@ describe('AML', () => {
     expect([0, 1, 2, 0x1234, 0x12345678].map((n) => aml.integer(n).length)).toEqual([1, 1, 2, 3, 5]);
     expect(aml.integer(2 ** 40)).toEqual([0x0e, 0, 0, 0, 0, 0, 1, 0, 0]);
     expect(aml.pack(aml.integer(1)).slice(0, 3)).toEqual([0x12, 3, 1]);
-    const long = aml.scope('X', new Array<number>(100).fill(0xa3));
+    const long = aml.scope(
+      'X',
+      Array.from({ length: 100 }, () => 0xa3),
+    );
     expect(long.slice(1, 3)).toEqual([0x40 | (106 & 15), 106 >> 4]);
     expect(long).toHaveLength(107);
     expect(() => aml.path('toolong')).toThrow();

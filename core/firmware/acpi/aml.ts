@@ -71,18 +71,30 @@ const RANGE_FIXED = 0x0c;
 
 /** Bus numbers that a bridge decodes. */
 export const busNumbers = (first: number, last: number): Aml => [
-  ...[0x88, ...word(13), 2, RANGE_FIXED, 0],
+  0x88,
+  ...word(13),
+  2,
+  RANGE_FIXED,
+  0,
   ...[0, first, last, 0, last - first + 1].flatMap(word),
 ];
 
 /** I/O ports that a bridge forwards. */
 export const ioWindow = (first: number, last: number): Aml => [
-  ...[0x88, ...word(13), 1, RANGE_FIXED, 3],
+  0x88,
+  ...word(13),
+  1,
+  RANGE_FIXED,
+  3,
   ...[0, first, last, 0, last - first + 1].flatMap(word),
 ];
 
 /** Memory that a bridge forwards, non-cacheable and writable. */
 export const memoryWindow = (first: number, last: number): Aml => [
-  ...[0x87, ...word(23), 0, RANGE_FIXED, 1],
+  0x87,
+  ...word(23),
+  0,
+  RANGE_FIXED,
+  1,
   ...[0, first, last, 0, last - first + 1].flatMap(dword),
 ];

@@ -1,16 +1,6 @@
 /** ACPI tables (ACPI 6.4, 5.2) that describe the board of core/machine. */
 import type { GuestMemory } from '../../bus/device.ts';
-import {
-  GPE0,
-  GPE0_SIZE,
-  PM1A_CONTROL,
-  PM1A_EVENT,
-  PM_TIMER,
-  RESET_REGISTER,
-  RESET_VALUE,
-  S5_TYPE,
-  SCI,
-} from '../../devices/acpi-pm.ts';
+import { GPE0, GPE0_SIZE, PM1A_CONTROL, PM1A_EVENT, PM_TIMER, RESET_REGISTER, RESET_VALUE, S5_TYPE, SCI } from '../../devices/acpi-pm.ts';
 import { APIC_BASE } from '../../devices/apic.ts';
 import { IOAPIC_BASE } from '../../devices/ioapic.ts';
 import { RTC_CENTURY } from '../../devices/mc146818.ts';
@@ -62,7 +52,9 @@ function dsdt(options: AcpiOptions): Uint8Array {
   const routes: aml.Aml[] = [];
   for (let slot = 0; slot < PCI_SLOTS; slot++)
     for (let pin = 1; pin <= 4; pin++)
-      routes.push(aml.pack(aml.integer(slot * 0x1_0000 + 0xffff), aml.integer(pin - 1), aml.integer(0), aml.integer(intxInterrupt(slot, pin))));
+      routes.push(
+        aml.pack(aml.integer(slot * 0x1_0000 + 0xffff), aml.integer(pin - 1), aml.integer(0), aml.integer(intxInterrupt(slot, pin))),
+      );
   const code = [
     ...aml.name('\\_S5', aml.pack(aml.integer(S5_TYPE), aml.integer(S5_TYPE), aml.integer(0), aml.integer(0))),
     ...aml.scope(
