@@ -1,5 +1,5 @@
 /** Bit test and scan (Intel SDM vol. 1, 5.1.6). */
-import { i32, i64, select, type Expr } from '../../wasm/index.ts';
+import { i32, i64, type Expr } from '../../wasm/index.ts';
 import { clearButZero } from './arithmetic.ts';
 import type { Family } from './emitter.ts';
 import { constant, fit, integer, signed, type Width } from './widths.ts';
@@ -46,27 +46,12 @@ const scan =
     clearButZero(e, zero);
   };
 
-/** TZCNT, LZCNT: the width for zero; CF = source zero, ZF = result zero. */
-const count =
-  (leading: boolean): Family =>
-  (e) => {
-    const w = e.width(0);
-    const t = integer(w);
-    const s = e.read(1);
-    const zero = e.f.let(t.eqz(s));
-    const raw = leading ? (w === 16 ? i32.sub(i32.clz(s), i32.const(16)) : t.clz(s)) : t.ctz(s);
-    const r = e.f.let(select(zero, constant(w, w), raw));
-    e.write(0, r);
-    clearButZero(e, t.eqz(r));
-    e.setCarry(zero);
-  };
-
 const or = (w: Width, v: Expr, m: Expr): Expr => integer(w).or(v, m);
 const clear = (w: Width, v: Expr, m: Expr): Expr => integer(w).and(v, integer(w).xor(m, constant(w, -1)));
 const complement = (w: Width, v: Expr, m: Expr): Expr => integer(w).xor(v, m);
 
 export const bits: Record<string, Family> = {
   bt: test(undefined), bts: test(or), btr: test(clear), btc: test(complement),
-  bsf: scan(false), bsr: scan(true), tzcnt: count(false), lzcnt: count(true),
+  bsf: scan(false), bsr: scan(true),
 }; // prettier-ignore
 

@@ -5,7 +5,8 @@ import type { Family } from './emitter.ts';
 import { flow } from './flow.ts';
 import { multiply } from './multiply.ts';
 import { shifts } from './shifts.ts';
+import { sseFloat } from './sse_float.ts';
 import { sseInteger } from './sse_integer.ts';
 
-export const families: Readonly<Record<string, Family>> = { ...arithmetic, ...shifts, ...multiply, ...bits, ...flow, ...sseInteger };
+export const families: Readonly<Record<string, Family>> = { ...arithmetic, ...shifts, ...multiply, ...bits, ...flow, ...sseInteger, ...sseFloat };
 export type { Emitter, Family, Value } from './emitter.ts';

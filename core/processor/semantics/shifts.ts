@@ -12,6 +12,10 @@ function shiftCount(e: Emitter, i: number, w: Width): LocalRef {
   return e.f.let(fit(i32.and(fit(e.read(i), 32), i32.const(w === 64 ? 63 : 31)), w));
 }
 
+/** A count of 0: a 32-bit register is zero-extended all the same; a memory operand was checked for writing and stays as it is. */
+const unchanged = (e: Emitter, w: Width, a: LocalRef): (() => void) | undefined =>
+  w === 32 && !e.isMemory(0) ? () => e.write(0, a) : undefined;
+
 type Shift = (e: Emitter, w: Width, a: LocalRef, n: LocalRef) => void;
 const shift =
   (body: Shift): Family =>
@@ -20,8 +24,7 @@ const shift =
     const a = e.modify(0);
     const n = shiftCount(e, 1, w);
     const t = integer(w);
-    // A memory operand has been checked for writing and stays as it is.
-    e.f.if(t.ne(n, constant(w, 0)), () => body(e, w, a, n));
+    e.f.if(t.ne(n, constant(w, 0)), () => body(e, w, a, n), unchanged(e, w, a));
   };
 
 const shl = shift((e, w, a, n) => {
@@ -134,7 +137,7 @@ const double =
       }
       e.write(0, r);
       e.flagsResult(w, r, c, i32.xor(top(r, w), top(a, w)));
-    });
+    }, unchanged(e, w, a));
   };
 
 export const shifts: Record<string, Family> = {

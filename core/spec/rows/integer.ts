@@ -156,8 +156,6 @@ D6          | SALC                 | i64
 0F BC /r    | BSF rv, r/mv         |
 0F BD /r    | BSR rv, r/mv         |
 F3 0F B8 /r | POPCNT rv, r/mv      | needs=popcnt
-F3 0F BC /r | TZCNT rv, r/mv       | needs=bmi1
-F3 0F BD /r | LZCNT rv, r/mv       | needs=lzcnt
 0F 38 F0 /r m | MOVBE rv, mv       | needs=movbe do=movbe
 0F 38 F1 /r m | MOVBE mv, rv       | needs=movbe do=movbe
 F2 0F 38 F0 /r | CRC32 ry, r/m8    | needs=sse42
