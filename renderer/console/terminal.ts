@@ -24,6 +24,14 @@ export interface ConsoleEvents {
   readonly error: (reason: unknown) => void;
 }
 
+export interface Look {
+  readonly theme: ITheme;
+  /** CSS pixels. */
+  readonly fontSize: number;
+  /** Keep the screen's text in the page for screen readers. */
+  readonly screenReader: boolean;
+}
+
 /** Lines kept to scroll back to: more than the core keeps of a port (256 KiB) in most cases. */
 const SCROLLBACK_LINES = 10_000;
 
@@ -38,7 +46,7 @@ export class ConsoleTerminal {
   readonly #off: (() => void)[] = [];
   #resize: ResizeObserver | undefined;
 
-  constructor(api: RingsideApi, id: string, port: number, look: { theme: ITheme; fontSize: number }, events: ConsoleEvents) {
+  constructor(api: RingsideApi, id: string, port: number, look: Look, events: ConsoleEvents) {
     this.#api = api;
     this.#events = events;
     this.terminal = new Terminal({
@@ -50,7 +58,7 @@ export class ConsoleTerminal {
       scrollback: SCROLLBACK_LINES,
       cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
       minimumContrastRatio: 4.5,
-      screenReaderMode: false,
+      screenReaderMode: look.screenReader,
     });
     this.terminal.loadAddon(this.#fit);
     this.terminal.loadAddon(this.#search);
@@ -81,9 +89,10 @@ export class ConsoleTerminal {
     if ((this.terminal.element?.parentElement?.clientWidth ?? 0) > 0) this.#fit.fit();
   }
 
-  setLook(look: { theme: ITheme; fontSize: number }): void {
+  setLook(look: Look): void {
     this.terminal.options.theme = look.theme;
     this.terminal.options.fontSize = look.fontSize;
+    this.terminal.options.screenReaderMode = look.screenReader;
     this.fit();
   }
 

@@ -283,6 +283,7 @@ export const en = {
     sourceKernelHint: 'A Linux kernel, or a multiboot or ELF image, with an initial RAM disk and a command line.',
     sourceDisk: 'Disk',
     sourceDiskHint: 'The boot sector of the first disk.',
+    sourceDiskNotYet: 'Not in this version: it needs firmware. Give a kernel, and attach the disk to it.',
     kernel: 'Kernel file',
     initrd: 'Initial RAM disk',
     append: 'Command line',
@@ -353,6 +354,8 @@ export const en = {
     themeLight: 'Light',
     themeDark: 'Dark',
     fontSize: 'Console text size',
+    screenReader: 'Screen reader',
+    screenReaderText: 'Read the console’s text out',
     shortcuts: 'Keyboard shortcuts',
   },
   shortcut: {

@@ -19,6 +19,7 @@ export function systemLanguage(preferred: readonly string[]): Language {
 }
 
 const FONT_KEY = 'ringside.console.fontSize';
+const READER_KEY = 'ringside.console.screenReader';
 
 function readFontSize(): number {
   const stored = Number(globalThis.localStorage?.getItem(FONT_KEY));
@@ -30,6 +31,8 @@ export const useSettingsStore = defineStore('settings', () => {
   const systemDark = ref(false);
   const languages = ref<readonly string[]>(globalThis.navigator?.languages ?? ['en']);
   const fontSize = ref(readFontSize());
+  /** The console as text for screen readers: off, since keeping it costs at every line that a guest prints. */
+  const screenReader = ref(globalThis.localStorage?.getItem(READER_KEY) === 'on');
   const error = ref('');
 
   const language = computed<Language>(() => (chosen.value.language === 'system' ? systemLanguage(languages.value) : chosen.value.language));
@@ -66,5 +69,7 @@ export const useSettingsStore = defineStore('settings', () => {
 
   watch(fontSize, (size) => globalThis.localStorage?.setItem(FONT_KEY, String(size)));
 
-  return { chosen, language, dark, fontSize, error, load, change, setFontSize };
+  watch(screenReader, (on) => globalThis.localStorage?.setItem(READER_KEY, on ? 'on' : 'off'));
+
+  return { chosen, language, dark, fontSize, screenReader, error, load, change, setFontSize };
 });

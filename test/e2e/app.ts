@@ -64,6 +64,7 @@ export const complaints = new WeakMap<Page, string[]>();
 export async function openApp(browser: Browser, app: App, options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1200, height: 760 }, locale: 'en-US', colorScheme: 'dark', ...options });
   await context.addInitScript(() => localStorage.setItem('ringside.console.screenReader', 'on'));
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const list: string[] = [];
   complaints.set(page, list);
