@@ -7,4 +7,11 @@ export * from './fpu_compare';
 export * from './fpu_environment';
 export * from './fpu_step';
 export * from './fpu_transcendental';
-export * from './xsave';
+export {
+  sseApproximate,
+  sseArithmetic,
+  sseCompare,
+  sseDotProduct,
+  sseOrder,
+} from './sse_float';
+export * from './sse_convert';
