@@ -63,7 +63,8 @@ function play(machine: ConformanceMachine, form: Form, encodings: readonly Encod
       const raw = rawResult(form, encoding, outcome);
       normalize(form, encoding, before, outcome);
       const unchanged = digestUnchanged(form, encoding, before);
-      const parts: string[] = PARTS.filter((_, part) => (digest(outcome)[part]! ^ unchanged[part]!) !== recorded.hashes[part * RUNS + run]);
+      const made = digest(outcome);
+      const parts: string[] = PARTS.filter((_, part) => (made[part]! ^ unchanged[part]!) !== recorded.hashes[part * RUNS + run]);
       if (how !== undefined && raw !== undefined && tooFar(how, raw, recorded.raw.subarray(run * RAW[how], (run + 1) * RAW[how])))
         parts.push('inexact result');
       if (parts.length === 0) continue;
