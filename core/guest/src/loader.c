@@ -49,6 +49,17 @@ static void remove_range(u64 start, u64 end)
     }
 }
 
+/** Ascending: the first pages given away must lie in the first 4 GiB, which is what boot.S maps. */
+static void sort_ranges(void)
+{
+    for (int i = 1; i < memory_range_count; i++)
+        for (int j = i; j > 0 && memory_ranges[j - 1].start > memory_ranges[j].start; j--) {
+            struct memory_range swap = memory_ranges[j];
+            memory_ranges[j] = memory_ranges[j - 1];
+            memory_ranges[j - 1] = swap;
+        }
+}
+
 void boot_read(u32 magic, u64 information)
 {
     const struct information *info = direct(information);
@@ -79,6 +90,7 @@ void boot_read(u32 magic, u64 information)
         for (u32 i = 0; i < info->mods_count; i++)
             remove_range(m[i].start, m[i].end);
     }
+    sort_ranges();
 }
 
 /** The start of the value of `key=`, `key` itself for a word, or null. Words are parted by spaces outside of quotes. */
