@@ -99,13 +99,13 @@ void machine_start(struct cpu *cpu, u32 index)
                      "pushq %%rax\n\t"
                      "lretq\n"
                      "1:\tmov %2, %%ss\n\t"
+                     "mov %3, %%ds\n\t" /* 64-bit code does not look at them; 32-bit programs need a segment there */
+                     "mov %3, %%es\n\t"
                      "xor %%eax, %%eax\n\t"
-                     "mov %%eax, %%ds\n\t"
-                     "mov %%eax, %%es\n\t"
                      "mov %%eax, %%fs\n\t"
                      "mov %%eax, %%gs"
                      :
-                     : "m"(gdt), "i"(KERNEL_CODE), "r"(KERNEL_DATA)
+                     : "m"(gdt), "i"(KERNEL_CODE), "r"(KERNEL_DATA), "r"(USER_DATA)
                      : "rax", "memory");
     __asm__ volatile("ltr %w0" ::"r"(TSS_SELECTOR));
 
@@ -341,7 +341,7 @@ void machine_clear_debug(void)
     __asm__ volatile("mov %0, %%dr7; mov %1, %%dr6" ::"r"(0x400ul), "r"(0xffff0ff0ul) : "memory");
 }
 
-void machine_load_ds(u16 selector) { __asm__ volatile("mov %0, %%ds; mov %1, %%ds" ::"r"((u32)selector), "r"(0)); }
+void machine_load_ds(u16 selector) { __asm__ volatile("mov %0, %%ds; mov %1, %%ds" ::"r"((u32)selector), "r"(USER_DATA)); }
 
 void machine_overflow_stack(u64 top) { __asm__ volatile("mov %0, %%rsp; push %%rax" ::"r"(top) : "memory"); }
 

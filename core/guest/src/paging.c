@@ -65,14 +65,16 @@ void paging_start(void)
     u64 top = 4 * GIB;
     for (int i = 0; i < memory_range_count; i++)
         top = MAX(top, memory_ranges[i].end);
-    for (u64 at = 0; at < top; at += 2 * MIB) {
+    for (u64 at = 0; at < top; at += GIB) {
         u64 address = DIRECT_BASE + at, *table = direct(kernel_root);
         table = next_table(&table[address >> 39 & 511], 0, true);
         if (table)
             table = next_table(&table[address >> 30 & 511], 0, true);
         if (!table)
             panic("no memory for page tables");
-        machine_set_entry(&table[address >> 21 & 511], at | PTE_LARGE | PTE_PRESENT | PTE_WRITE | global() | nx());
+        u64 entry = at | PTE_LARGE | PTE_PRESENT | PTE_WRITE | global() | nx();
+        for (int i = 0; i < 512; i++, entry += 2 * MIB)
+            machine_set_entry(&table[i], entry);
     }
     /* Programs' address spaces copy the upper half of the root once: its tables must exist by then. */
     if (!paging_entry(kernel_root, DYNAMIC_BASE, true))

@@ -7,7 +7,7 @@
 #define PIT_LATCH0 0
 #define PIT_HZ 1193182
 #define PIT_RELOAD (PIT_HZ / TIMER_HZ)
-#define MEASURE PIT_RELOAD /* counts: one tick's length */
+#define MEASURE (PIT_RELOAD / 2) /* counts: 5 ms */
 #define TSC_HZ_UNKNOWN 1000000000ul
 
 #define APIC_LVT_TIMER 0x320
@@ -31,39 +31,57 @@ u16 pit_count(void)
     return low | machine_in8(PIT_COUNTER0) << 8;
 }
 
-static void pit_start(void)
+/** Counts down from `reload` over and over; 0 is 65536. */
+static void pit_start(u16 reload)
 {
     machine_out8(PIT_CONTROL, PIT_RATE_GENERATOR);
-    machine_out8(PIT_COUNTER0, PIT_RELOAD & 0xff);
-    machine_out8(PIT_COUNTER0, PIT_RELOAD >> 8);
+    machine_out8(PIT_COUNTER0, reload & 0xff);
+    machine_out8(PIT_COUNTER0, reload >> 8);
+}
+
+/** The PIT's count and the TSC at the same moment: of some readings, the one that took least (a busy host may pause us in one). */
+static u16 both(u64 *tsc)
+{
+    u64 least = ~0ul;
+    u16 count = 0;
+    for (int i = 0; i < 5; i++) {
+        u64 before = machine_tsc();
+        u16 now = pit_count();
+        u64 took = machine_tsc() - before;
+        if (took < least) {
+            least = took;
+            count = now;
+            *tsc = before + took / 2;
+        }
+    }
+    return count;
 }
 
 /** Measures the TSC (and the APIC's timer) over MEASURE counts of the PIT; false if the PIT stands still. */
 static bool measure(void)
 {
-    pit_start();
+    pit_start(0);
+    u16 first = pit_count(), last;
+    for (int tries = 0; pit_count() == first; tries++)
+        if (tries == 100000)
+            return false;
     if (interrupt_has_apic()) {
         apic_write(APIC_DIVIDE, APIC_DIVIDE_BY_16);
         apic_write(APIC_LVT_TIMER, LVT_MASKED);
-    }
-    u16 last = pit_count();
-    for (int tries = 0; pit_count() == last; tries++)
-        if (tries == 100000)
-            return false;
-    last = pit_count();
-    u64 start = machine_tsc();
-    if (interrupt_has_apic())
         apic_write(APIC_INITIAL_COUNT, ~0u);
-    u32 passed = 0;
-    while (passed < MEASURE) {
-        u16 now = pit_count();
-        passed += now <= last ? last - now : last + PIT_RELOAD - now;
-        last = now;
     }
-    u64 ticks = machine_tsc() - start;
-    u32 apic_ticks = interrupt_has_apic() ? ~apic_read(APIC_CURRENT_COUNT) : 0;
-    tsc_hz = ticks * PIT_HZ / passed;
-    apic_hz = (u64)apic_ticks * PIT_HZ / passed;
+    u64 start = 0, end = 0;
+    first = both(&start);
+    u32 apic_first = interrupt_has_apic() ? apic_read(APIC_CURRENT_COUNT) : 0;
+    u64 apic_start = machine_tsc();
+    do
+        last = both(&end);
+    while ((u16)(first - last) < MEASURE); /* modulo 65536, 55 ms: exact across a wrap */
+    tsc_hz = (end - start) * PIT_HZ / (u16)(first - last);
+    if (interrupt_has_apic()) {
+        u32 apic_ticks = apic_first - apic_read(APIC_CURRENT_COUNT);
+        apic_hz = apic_ticks * tsc_hz / (machine_tsc() - apic_start);
+    }
     return true;
 }
 
@@ -78,7 +96,7 @@ void timer_start(void)
         apic_write(APIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
         apic_write(APIC_INITIAL_COUNT, apic_hz / TIMER_HZ);
     } else {
-        pit_start();
+        pit_start(PIT_RELOAD);
         interrupt_register(0, NULL);
     }
 }
