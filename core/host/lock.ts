@@ -12,17 +12,20 @@ export type Contact = v.InferOutput<typeof contactSchema>;
 
 const lockFile = (folder: string): string => path.join(folder, 'host.json');
 
-/** The process that has the folder now, or undefined: none, or one that died. */
-export async function holder(folder: string): Promise<Contact | undefined> {
-  let contact: Contact;
+async function readContact(folder: string): Promise<Contact | undefined> {
   try {
     const parsed = v.safeParse(contactSchema, JSON.parse(await readFile(lockFile(folder), 'utf8')));
-    if (!parsed.success) return undefined;
-    contact = parsed.output;
+    return parsed.success ? parsed.output : undefined;
   } catch {
     return undefined;
   }
-  return alive(contact.pid) ? contact : undefined;
+}
+
+/** The process that has the folder now, or undefined: none, or one that died. */
+export async function holder(folder: string): Promise<Contact | undefined> {
+  const contact = await readContact(folder);
+  if (contact === undefined) return undefined;
+  return alive(contact.pid) && (await answers(contact)) ? contact : undefined;
 }
 
 function alive(pid: number): boolean {
@@ -34,10 +37,27 @@ function alive(pid: number): boolean {
   }
 }
 
+/** Process ids are used again, in containers often the same ones: only who knows the token has the folder. */
+async function answers({ port, token }: Contact): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: '{"command":"list"}',
+      signal: AbortSignal.timeout(5000),
+    });
+    await response.body?.cancel();
+    return response.status !== 403;
+  } catch (error) {
+    // One that is slow is there; one that refuses the connection is not.
+    return (error as Error).name === 'TimeoutError';
+  }
+}
+
 /** Takes the folder; returns what gives it back. Throws a UserError if another process has it. */
 export async function takeFolder(folder: string, port: number, token: string): Promise<() => Promise<void>> {
   const other = await holder(folder);
-  if (other !== undefined && other.pid !== process.pid) {
+  if (other !== undefined) {
     throw new UserError(`Another Ringside (process ${other.pid}) already looks after the state folder ${folder}.`, 'state');
   }
   try {
@@ -47,7 +67,7 @@ export async function takeFolder(folder: string, port: number, token: string): P
     throw new UserError(`The state folder ${folder} cannot be written to: ${causeOf(error)}.`, 'state');
   }
   return async () => {
-    const now = await holder(folder);
-    if (now?.pid === process.pid && now.token === token) await rm(lockFile(folder), { force: true });
+    const now = await readContact(folder);
+    if (now?.token === token) await rm(lockFile(folder), { force: true });
   };
 }
