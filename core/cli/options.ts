@@ -58,7 +58,7 @@ export function seconds(text: string, option: string): number {
 
 /** "512M", "1G", "256" (MiB): in MiB. */
 export function memorySize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?$/i.exec(text);
+  const match = /^(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?$/i.exec(text);
   if (match === null) throw new UserError(`--memory is a size such as 512M or 1G, not "${text}".`, 'memory');
   const factor = { k: 1 / 1024, m: 1, g: 1024, '': 1 }[match[2]!.toLowerCase() as 'k' | 'm' | 'g' | ''];
   const size = Number(match[1]) * factor;
