@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ManualClock, SteadyClock } from './clock.ts';
 import { BusError } from './device.ts';
 import { LineBank } from './lines.ts';
 import { MachineRam } from './memory.ts';
@@ -172,5 +173,19 @@ describe('rings', () => {
     expect(ring.push(3)).toBe(1);
     ring.read();
     expect(ring.push(4)).toBe(2);
+  });
+});
+
+describe('clocks', () => {
+  it('never go back, whichever thread reads', () => {
+    const buffer = new SharedArrayBuffer(8);
+    const [a, b] = [new ManualClock(100), new ManualClock(90)];
+    const first = new SteadyClock(a, buffer, 0);
+    const second = new SteadyClock(b, buffer, 0);
+    expect([first.now(), second.now()]).toEqual([100, 100]);
+    expect(b.advance(20)).toBe(110);
+    expect([second.now(), first.now()]).toEqual([110, 110]);
+    a.advance(50);
+    expect(first.now()).toBe(150);
   });
 });

@@ -47,9 +47,16 @@ export class PowerManagement implements Device, PortDevice, Timed {
   readonly #clock: Clock;
   readonly #sci: InterruptLine;
   readonly #host: PowerHost;
-  readonly #rearm: () => void;
+  readonly #rearm: (device: Timed) => void;
 
-  constructor(buffer: ArrayBufferLike, address: number, clock: Clock, sci: InterruptLine, host: PowerHost, rearm: () => void = () => {}) {
+  constructor(
+    buffer: ArrayBufferLike,
+    address: number,
+    clock: Clock,
+    sci: InterruptLine,
+    host: PowerHost,
+    rearm: (device: Timed) => void = () => {},
+  ) {
     this.#s = AcpiPm.view(buffer, address);
     this.#clock = clock;
     this.#sci = sci;
@@ -116,7 +123,7 @@ export class PowerManagement implements Device, PortDevice, Timed {
         break;
       case PM1A_EVENT + 2:
         s.enable = (s.enable & ~mask) | bits;
-        this.#rearm();
+        this.#rearm(this);
         break;
       case PM1A_CONTROL: {
         const control = (s.control & ~mask) | bits;

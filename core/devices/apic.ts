@@ -80,7 +80,7 @@ export interface ApicHost {
   /** A level-triggered interrupt was ended. */
   endOfInterrupt(vector: number): void;
   /** A deadline may have come nearer. */
-  rearm(): void;
+  rearm(index: number): void;
 }
 
 const WRITABLE_LVT: Readonly<Record<number, number>> = {
@@ -280,7 +280,7 @@ export class Apic implements Device, MmioDevice, Timed {
   setDeadline(at: number): void {
     if (!this.deadlineMode) return;
     this.#s.timerEnd = at;
-    this.#host.rearm();
+    this.#host.rearm(this.index);
   }
 
   #divisor(): number {
@@ -385,7 +385,7 @@ export class Apic implements Device, MmioDevice, Timed {
         r[TIMER_DIVIDE] = value & 0xb;
         if (left > 0) {
           this.#s.timerEnd = this.#clock.now() + left * this.#divisor();
-          this.#host.rearm();
+          this.#host.rearm(this.index);
         }
         return;
       }
@@ -411,7 +411,7 @@ export class Apic implements Device, MmioDevice, Timed {
     const now = this.#clock.now();
     this.#s.timerStart = now;
     this.#s.timerEnd = this.#r[TIMER_INITIAL] === 0 ? Infinity : now + this.#period();
-    this.#host.rearm();
+    this.#host.rearm(this.index);
   }
 
   #endOfInterrupt(): void {

@@ -53,10 +53,10 @@ export class Pit implements Device, PortDevice, Timed {
   readonly #s;
   readonly #clock: Clock;
   readonly #irq: InterruptLine;
-  readonly #rearm: () => void;
+  readonly #rearm: (device: Timed) => void;
 
   /** `irq` is channel 0's output. `rearm` is called when a deadline may have come nearer. */
-  constructor(buffer: ArrayBufferLike, address: number, clock: Clock, irq: InterruptLine, rearm: () => void = () => {}) {
+  constructor(buffer: ArrayBufferLike, address: number, clock: Clock, irq: InterruptLine, rearm: (device: Timed) => void = () => {}) {
     this.#s = I8254.view(buffer, address);
     this.#clock = clock;
     this.#irq = irq;
@@ -257,6 +257,6 @@ export class Pit implements Device, PortDevice, Timed {
     c.edge = at === Infinity ? Infinity : c.start + nsOf(at);
     // Rounding must never give an edge that is over already: it would fire for ever.
     if (c.edge <= now) c.edge = now + 1;
-    this.#rearm();
+    this.#rearm(this);
   }
 }

@@ -64,7 +64,7 @@ export class Rtc implements Device, PortDevice, Timed {
   readonly #clock: Clock;
   readonly #irq: InterruptLine;
   readonly #options: RtcOptions;
-  readonly #rearm: () => void;
+  readonly #rearm: (device: Timed) => void;
 
   constructor(
     buffer: ArrayBufferLike,
@@ -72,7 +72,7 @@ export class Rtc implements Device, PortDevice, Timed {
     clock: Clock,
     irq: InterruptLine,
     options: RtcOptions,
-    rearm: () => void = () => {},
+    rearm: (device: Timed) => void = () => {},
   ) {
     this.#s = MC146818.view(buffer, address);
     this.#clock = clock;
@@ -137,7 +137,7 @@ export class Rtc implements Device, PortDevice, Timed {
         const value = s.cmos.get(RTC_REG_C);
         s.cmos.set(RTC_REG_C, 0);
         this.#irq.set(false);
-        this.#rearm();
+        this.#rearm(this);
         return value;
       }
       default:
@@ -187,7 +187,7 @@ export class Rtc implements Device, PortDevice, Timed {
         s.cmos.set(s.index, value);
     }
     this.#raise();
-    this.#rearm();
+    this.#rearm(this);
   }
 
   // -- time

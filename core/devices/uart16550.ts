@@ -93,7 +93,7 @@ export class Serial implements Device, PortDevice, Timed {
   readonly #clock: Clock;
   readonly #irq: InterruptLine;
   readonly #ends: SerialEnds;
-  readonly #rearm: () => void;
+  readonly #rearm: (device: Timed) => void;
 
   constructor(
     buffer: ArrayBufferLike,
@@ -102,7 +102,7 @@ export class Serial implements Device, PortDevice, Timed {
     clock: Clock,
     irq: InterruptLine,
     ends: SerialEnds,
-    rearm: () => void = () => {},
+    rearm: (device: Timed) => void = () => {},
   ) {
     this.#s = Uart16550.view(buffer, address);
     this.#base = base;
@@ -284,7 +284,7 @@ export class Serial implements Device, PortDevice, Timed {
       s.tx.set((s.txFirst + depth - 1) % FIFO, byte);
     }
     s.retry = this.#clock.now() + RETRY_NS;
-    this.#rearm();
+    this.#rearm(this);
     this.#update();
   }
 
@@ -315,7 +315,7 @@ export class Serial implements Device, PortDevice, Timed {
     s.rx.set((s.rxFirst + s.rxCount) % FIFO, byte);
     s.rxCount++;
     s.timeout = this.#clock.now() + TIMEOUT_NS;
-    this.#rearm();
+    this.#rearm(this);
   }
 
   /** In loopback the modem outputs drive the modem inputs; otherwise the other end is there and ready. */

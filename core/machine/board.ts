@@ -1,6 +1,7 @@
 /** A PC's board: puts the devices together on a machine's memory and answers the processor. Everything that lasts is in that memory, so
  *  that any thread can attach to the machine and go on. One thread at a time works on a board. */
 import type { BlockBackend } from '../bus/block.ts';
+import { SteadyClock } from '../bus/clock.ts';
 import type { Clock, Device, Timed } from '../bus/device.ts';
 import { LineBank } from '../bus/lines.ts';
 import { type Invalidate, MachineRam } from '../bus/memory.ts';
@@ -67,6 +68,7 @@ export class Board implements ProcessorBus {
   readonly vcpus: number;
   readonly #buffer: ArrayBufferLike;
   readonly #options: BoardOptions;
+  readonly #clock: Clock;
   readonly #ram: { readonly ram: number; readonly ramSize: number; readonly ramLow: number };
   readonly #lines: LineBank;
   readonly #pic: Pic;
@@ -101,9 +103,11 @@ export class Board implements ProcessorBus {
     this.#events = new Int32Array(buffer);
     this.#tscPerNs = 1;
 
-    const { clock, notify } = options;
+    const { notify } = options;
     const at = this.places;
-    const rearm = (): void => this.#rearm();
+    const clock = new SteadyClock(options.clock, buffer, at.clock);
+    this.#clock = clock;
+    const rearm = (device: Timed): void => this.#rearm(device);
     this.#lines = new LineBank(buffer, at.lines, (line, level) => this.#line(line, level));
     this.#pic = new Pic(buffer, at.pic, (level) => this.#picOutput(level));
     this.#ioapic = new IoApic(buffer, at.ioapic, (destination, logical, mode, vector, level) =>
@@ -194,11 +198,13 @@ export class Board implements ProcessorBus {
 
   /** Power-on state of every device. The consoles' rings keep what is in them, except at the first reset, when they are made. */
   reset(first = false): void {
-    if (first)
+    if (first) {
+      new Float64Array(this.#buffer, this.places.clock, 1)[0] = 0;
       for (const place of this.places.consoles) {
         new Ring(this.#buffer, place.output, OUTPUT_RING).reset();
         new Ring(this.#buffer, place.input, INPUT_RING).reset();
       }
+    }
     this.#lines.reset();
     this.#pic.reset();
     this.#ioapic.reset();
@@ -249,9 +255,12 @@ export class Board implements ProcessorBus {
   }
 
   /** A device armed a timer: the vCPU must not run beyond it. */
-  #rearm(): void {
-    const before = this.#announced;
-    if (!this.#advancing && this.nextDeadline() < before) Atomics.or(this.#events, this.#eventWord(this.#current), EVENT_KICK);
+  #rearm(device: Timed): void {
+    if (this.#advancing) return;
+    const deadline = device.deadline();
+    if (deadline >= this.#announced) return;
+    this.#announced = deadline;
+    Atomics.or(this.#events, this.#eventWord(this.#current), EVENT_KICK);
   }
 
   // -- ProcessorBus
@@ -307,7 +316,7 @@ export class Board implements ProcessorBus {
   }
 
   tsc(_cpu: number): number {
-    return Math.floor(this.#options.clock.now() * this.#tscPerNs);
+    return Math.floor(this.#clock.now() * this.#tscPerNs);
   }
 
   taskPriority(cpu: number, value: number): void {
@@ -378,7 +387,7 @@ export class Board implements ProcessorBus {
             if ((apic.index === from) === (shorthand === 1) || shorthand === 2) apic.accept(mode, vector, level);
       },
       endOfInterrupt: (vector) => this.#ioapic.endOfInterrupt(vector),
-      rearm: () => this.#rearm(),
+      rearm: (index) => this.#rearm(this.#apics[index]!),
     };
   }
 

@@ -1,4 +1,5 @@
 /** Where each device's state lies in machine memory: the same on every thread, from the layout and the board's options alone. */
+import { ClockState } from '../bus/clock.ts';
 import { Lines } from '../bus/lines.ts';
 import { ringSize } from '../bus/ring.ts';
 import { AcpiPm } from '../devices/acpi-pm.ts';
@@ -29,6 +30,7 @@ export interface Console {
 }
 
 export interface Places {
+  readonly clock: number;
   readonly lines: number;
   readonly pic: number;
   readonly pit: number;
@@ -58,6 +60,7 @@ export function places(area: { readonly devices: number; readonly devicesEnd: nu
   };
   const take = (s: Pick<Struct, 'size'>): number => bytes(s.size);
   return {
+    clock: take(ClockState),
     lines: take(Lines),
     pic: take(I8259),
     pit: take(I8254),
