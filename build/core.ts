@@ -11,6 +11,7 @@ import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, uti
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import asc from 'assemblyscript/asc';
+import type * as Interpreter from '../core/processor/interpreter.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const STATE = join(ROOT, 'core/state');
@@ -132,7 +133,7 @@ function steps(outDir: string): Step[] {
       run: async () => {
         const { buildInterpreter, buildTrap } = (await import(
           pathToFileURL(join(ROOT, 'core/processor/interpreter.ts')).href
-        )) as typeof import('../core/processor/interpreter.ts');
+        )) as typeof Interpreter;
         replace(join(outDir, 'interpreter.wasm'), buildInterpreter());
         replace(join(outDir, 'trap.wasm'), buildTrap());
       },

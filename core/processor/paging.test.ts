@@ -99,7 +99,8 @@ function expected(c: Case): Outcome {
     const at = level.at(table);
     const entry = readEntry(at, level.bytes);
     if (!bit(entry, 0)) return fault(0);
-    const canBeLarge = c.mode === '32-bit' ? level.name === 'PDE' && c.pse : level.name === 'PDE' || (level.name === 'PDPTE' && c.mode === '4-level');
+    const canBeLarge =
+      c.mode === '32-bit' ? level.name === 'PDE' && c.pse : level.name === 'PDE' || (level.name === 'PDPTE' && c.mode === '4-level');
     const large = canBeLarge && bit(entry, 7);
     if (reserved(c, level.name, entry, large)) return fault(1 | 8);
     const pdpte = c.mode === 'PAE' && level.name === 'PDPTE';
@@ -171,7 +172,13 @@ function attempt(c: Case): Outcome {
     for (let i = 0; i < 512; i++) {
       const now = rig.read64(t + i * 8);
       if (now === before[n]![i]) continue;
-      for (const [offset, bytes] of c.mode === '32-bit' ? [[0, 4], [4, 4]] : [[0, 8]]) { // prettier-ignore
+      for (const [offset, bytes] of c.mode === '32-bit'
+        ? [
+            [0, 4],
+            [4, 4],
+          ]
+        : [[0, 8]]) {
+        // prettier-ignore
         const shift = BigInt(offset! * 8);
         const mask = (1n << BigInt(bytes! * 8)) - 1n;
         if (((now ^ before[n]![i]!) >> shift) & mask) outcome.marked[(t + i * 8 + offset!).toString(16)] = (now >> shift) & mask;
@@ -230,7 +237,10 @@ describe.each(['32-bit', 'PAE', '4-level'] as const)('%s paging', (mode) => {
     for (let i = 0; i < 1500; i++) {
       // Within the first 2 MiB of whatever page it is in, beyond the first: where there is RAM that is not ROM.
       const offset = BigInt(0x100000 + integer(0xff000));
-      const high = mode === '4-level' ? BigInt.asUintN(64, BigInt.asIntN(48, BigInt(integer(512)) << 39n)) | (BigInt(integer(512)) << 30n) : BigInt(integer(4)) << 30n;
+      const high =
+        mode === '4-level'
+          ? BigInt.asUintN(64, BigInt.asIntN(48, BigInt(integer(512)) << 39n)) | (BigInt(integer(512)) << 30n)
+          : BigInt(integer(4)) << 30n;
       const c: Case = {
         mode,
         linear: high | offset,
@@ -281,7 +291,11 @@ describe('what stays in the TLB', () => {
   const where = (linear: bigint): number | undefined => attempt({ ...base, linear }).physical;
 
   beforeEach(() => {
-    build(base, () => false, () => 0);
+    build(
+      base,
+      () => false,
+      () => 0,
+    );
     apply(base);
   });
 
@@ -325,7 +339,11 @@ describe('what stays in the TLB', () => {
   });
 
   test('an address that is not canonical is #GP(0), and #SS(0) by the stack', () => {
-    for (const [segment, vector] of [[3, 13], [2, 12]] as const) { // prettier-ignore
+    for (const [segment, vector] of [
+      [3, 13],
+      [2, 12],
+    ] as const) {
+      // prettier-ignore
       for (const linear of [0x800000000000n, 0x7ffffffffffdn]) {
         rig.state.faultPending = 0;
         expect(() => rig.call('readAddress', reachOf(segment), linear, 8)).toThrow();

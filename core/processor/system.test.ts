@@ -4,7 +4,21 @@ import { buildCore, readModule } from '../../build/core.ts';
 import type { ProcessorBus } from '../bus/processor.ts';
 import { FEATURE_WORDS } from '../spec/cpuid.ts';
 import { cpuidLeaves, featureWords, parseCpu } from '../spec/models.ts';
-import { CODE_32, CPUS, CS, Control, Cpu, EVENT_INTERRUPT, EXIT_BUDGET, EXIT_HALT, MAGIC, MIB, SS, VERSION, layout } from '../state/index.ts';
+import {
+  CODE_32,
+  CPUS,
+  CS,
+  Control,
+  Cpu,
+  EVENT_INTERRUPT,
+  EXIT_BUDGET,
+  EXIT_HALT,
+  MAGIC,
+  MIB,
+  SS,
+  VERSION,
+  layout,
+} from '../state/index.ts';
 import { compileModules, createEngine, type Engine, type EngineModules } from './engine.ts';
 
 const CODE = 0x10000;
@@ -109,7 +123,11 @@ class Machine implements ProcessorBus {
       this.word(IDT + n * 8 + 4, 0x00048e00);
       this.put(0x40000 + n * 16, 0xf4);
     }
-    state.segments.slice(0, 6).forEach((s, i) => Object.assign(s, { base: 0, limit: 0xffffffff, selector: i === CS ? 8 : 16, attributes: i === CS ? 0xc09b : 0xc093 }));
+    state.segments
+      .slice(0, 6)
+      .forEach((s, i) =>
+        Object.assign(s, { base: 0, limit: 0xffffffff, selector: i === CS ? 8 : 16, attributes: i === CS ? 0xc09b : 0xc093 }),
+      );
     state.gpr.set(4, STACK);
     // The processor's signature, after reset.
     state.gpr.set(2, 0);

@@ -44,7 +44,8 @@ describe.each(MODELS.map((m) => [m.name, m] as const))('%s', (name, model) => {
 
   test('has what its features need', () => {
     for (const feature of model.features)
-      for (const needed of FEATURE_NEEDS[feature] ?? []) expect([feature, needed, model.features.has(needed)]).toEqual([feature, needed, true]);
+      for (const needed of FEATURE_NEEDS[feature] ?? [])
+        expect([feature, needed, model.features.has(needed)]).toEqual([feature, needed, true]);
   });
 
   test('fits the table of the vCPU, no leaf twice, all words unsigned', () => {
@@ -69,7 +70,12 @@ describe.each(MODELS.map((m) => [m.name, m] as const))('%s', (name, model) => {
 });
 
 test('leaf 0x15 gives the TSC frequency exactly from the APIC timer clock, in 32-bit arithmetic', () => {
-  for (const [tscHz, apicHz] of [[1e9, 1e9], [2.5e9, 1e9], [3.333e9, 1e8]] as const) { // prettier-ignore
+  for (const [tscHz, apicHz] of [
+    [1e9, 1e9],
+    [2.5e9, 1e9],
+    [3.333e9, 1e8],
+  ] as const) {
+    // prettier-ignore
     const leaves = cpuidLeaves(parseCpu('default'), { ...OPTIONS, tscHz, apicHz });
     const { eax, ebx, ecx } = find(leaves, 0x15);
     const product = (ecx / 1000) * ebx;

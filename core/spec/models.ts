@@ -18,8 +18,9 @@ export interface CpuModel {
   readonly features: ReadonlySet<Feature>;
 }
 
-const PENTIUM3: readonly Feature[] =
-  'fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr sse'.split(' ') as Feature[];
+const PENTIUM3: readonly Feature[] = 'fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr sse'.split(
+  ' ',
+) as Feature[];
 const QEMU32: readonly Feature[] =
   'fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 sse3'.split(' ') as Feature[];
 const QEMU64: readonly Feature[] = [...QEMU32, 'cx16', 'hypervisor', 'syscall', 'nx', 'lm', 'lahf_lm'];
@@ -42,11 +43,10 @@ export const MODELS: readonly CpuModel[] = [
     { vendor: 'GenuineIntel', brand: 'Ringside virtual CPU', family: 6, model: 54, stepping: 1, physicalBits: 40, frequencies: true },
     [...V2, 'rdtscp', 'pdpe1gb', 'movbe', 'erms', 'tsc_adjust', 'hypervisor'],
   ),
-  model(
-    'qemu32',
-    { vendor: 'GenuineIntel', brand: 'Ringside virtual CPU (qemu32)', family: 6, model: 6, stepping: 3, physicalBits: 36 },
-    [...QEMU32, 'hypervisor'],
-  ),
+  model('qemu32', { vendor: 'GenuineIntel', brand: 'Ringside virtual CPU (qemu32)', family: 6, model: 6, stepping: 3, physicalBits: 36 }, [
+    ...QEMU32,
+    'hypervisor',
+  ]),
   model(
     'qemu64',
     { vendor: 'AuthenticAMD', brand: 'Ringside virtual CPU (qemu64)', family: 15, model: 107, stepping: 1, physicalBits: 40 },
@@ -212,7 +212,12 @@ export function cpuidLeaves(choice: CpuChoice, { vcpu, tscHz, apicHz = 1e9 }: Cp
   }
 
   const extended = long || m.physicalBits !== 36 || features.has('nx') || features.has('syscall') ? 0x8000_0008 : 0x8000_0004;
-  leaf(0x8000_0000, 0, extended, ...(intel ? ([0, 0, 0] as const) : ([ascii(m.vendor, 0), ascii(m.vendor, 8), ascii(m.vendor, 4)] as const)));
+  leaf(
+    0x8000_0000,
+    0,
+    extended,
+    ...(intel ? ([0, 0, 0] as const) : ([ascii(m.vendor, 0), ascii(m.vendor, 8), ascii(m.vendor, 4)] as const)),
+  );
   // AMD repeats most of leaf 1's EDX here.
   const repeated = intel ? 0 : words[0]! & 0x0183f3ff;
   leaf(0x8000_0001, 0, intel ? 0 : signature(m), 0, word(0x8000_0001, 0, 'ecx'), (word(0x8000_0001, 0, 'edx') | repeated) >>> 0);
