@@ -57,8 +57,9 @@ extern bool print_quiet;
 void serial_start(void);
 void serial_enable_interrupts(void);
 void serial_write(const char *text, size_t length);
-/** From the timer: takes what arrived if interrupts do not seem to. */
+/** From the timer, where the UART's interrupts do not arrive. */
 void serial_poll(void);
+bool serial_polled(void);
 /** Waits for a byte; -1 if the caller is being killed. */
 int serial_read(void);
 const char *serial_name(void);
@@ -284,6 +285,10 @@ u64 clock_now(void);
 u64 clock_from_tsc(u64 ticks);
 extern u64 tsc_hz;
 extern volatile u64 timer_ticks;
+/** The processor is about to halt: no ticks, but one interrupt at `until` (clock; 0: nobody waits). Only the APIC's timer can do that. */
+void timer_pause(u64 until);
+/** Ticks again. */
+void timer_resume(void);
 const char *timer_name(void);
 u32 timer_apic_hz(void);
 u16 pit_count(void);

@@ -12,6 +12,7 @@ static void banner(void)
     note("  processor  %s, %lu MHz\n", brand, (tsc_hz + 500000) / 1000000);
     note("  memory     %lu MiB, %lu MiB free\n", (memory_total + MIB / 2) / MIB, page_free_count() * PAGE / MIB);
     note("  clock      TSC, a tick every %d ms by the %s, interrupts by the %s\n", 1000 / TIMER_HZ, timer_name(), interrupt_controller());
+    note("  console    %s\n", serial_name());
     note("  ACPI       %s\n", !acpi.found ? "none" : acpi.s5 ? "power button and power-off" : "no power-off");
     note("  up after   %lu.%lu ms\n\n", clock_now() / MILLISECOND, clock_now() / (MILLISECOND / 10) % 10);
     note("Type help to see what it can do.\n\n");

@@ -13,6 +13,7 @@
 #define LSR (COM1 + 5)
 #define SCR (COM1 + 7)
 #define IER_RECEIVED 1
+#define IER_THR_EMPTY 2
 #define IIR_FIFO 0xc0
 #define FCR_ENABLE_CLEAR 7
 #define LCR_8N1 3
@@ -24,9 +25,8 @@
 #define PATIENCE 100000
 #define CTRL_C 3
 #define INPUT_SIZE 1024
-#define POLL_TICKS 5
 
-static bool present, interrupts_work, polling;
+static volatile bool present, interrupts_work, polling;
 static int burst = 1;
 /* Under the scheduler's lock. */
 static char input[INPUT_SIZE];
@@ -35,7 +35,7 @@ static struct queue readers = QUEUE_INIT(readers);
 
 const char *serial_name(void)
 {
-    return !present ? "none" : interrupts_work ? "ttyS0 (interrupts)" : polling ? "ttyS0 (polled)" : "ttyS0";
+    return !present ? "none" : polling ? "ttyS0, polled" : "ttyS0";
 }
 
 void serial_start(void)
@@ -82,12 +82,10 @@ void serial_write(const char *text, size_t length)
     }
 }
 
-static bool receive(void)
+static void receive(void)
 {
-    bool any = false;
     while (machine_in8(LSR) & LSR_DATA) {
         char c = machine_in8(RBR);
-        any = true;
         if (c == CTRL_C && console_interrupt())
             continue;
         bool on = sched_lock();
@@ -98,32 +96,35 @@ static bool receive(void)
         queue_wake_one(&readers);
         sched_unlock(on);
     }
-    return any;
 }
 
 static void interrupt(void)
 {
+    interrupts_work = true;
     machine_in8(IIR);
-    if (receive()) {
-        interrupts_work = true;
-        polling = false;
-    }
+    receive();
 }
 
+/** Asks for an interrupt that comes at once, "transmitter empty", to see whether any come. */
 void serial_enable_interrupts(void)
 {
     if (!present)
         return;
+    wait_empty();
     interrupt_register(COM1_IRQ, interrupt);
+    machine_out8(IER, IER_THR_EMPTY);
+    for (u64 until = clock_now() + 5 * MILLISECOND; !interrupts_work && clock_now() < until;)
+        __builtin_ia32_pause();
     machine_out8(IER, IER_RECEIVED);
+    polling = !interrupts_work;
 }
+
+bool serial_polled(void) { return polling; }
 
 void serial_poll(void)
 {
-    if (!present || interrupts_work || (!polling && timer_ticks % POLL_TICKS))
-        return;
-    if (receive())
-        polling = true;
+    if (polling)
+        receive();
 }
 
 int serial_read(void)

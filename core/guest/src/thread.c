@@ -74,6 +74,8 @@ static void schedule(void)
         sched_unlock(false);
         return;
     }
+    if (previous == cpu->idle)
+        timer_resume();
     u64 now = machine_tsc();
     previous->run_time += now - cpu->switched_at;
     cpu->switched_at = now;
@@ -252,7 +254,10 @@ _Noreturn void thread_idle(void)
         machine_disable();
         if (this_cpu()->reschedule || ready_threads)
             thread_preempt();
-        else
+        else {
+            if (!serial_polled())
+                timer_pause(list_empty(&sleepers) ? 0 : CONTAINER_OF(sleepers.next, struct thread, sleep)->wake_at);
             machine_wait();
+        }
     }
 }

@@ -15,6 +15,7 @@
 #define APIC_CURRENT_COUNT 0x390
 #define APIC_DIVIDE 0x3e0
 #define APIC_DIVIDE_BY_16 3
+#define LONGEST_PAUSE (10 * SECOND)
 #define LVT_PERIODIC 0x20000
 #define LVT_MASKED 0x10000
 
@@ -23,6 +24,7 @@ u64 tsc_hz;
 volatile u64 timer_ticks;
 static u64 clock_scale; /* nanoseconds per TSC tick, 32 bits of fraction */
 static u32 apic_hz;     /* of the divided count */
+static bool paused;
 
 u16 pit_count(void)
 {
@@ -99,6 +101,28 @@ void timer_start(void)
         pit_start(PIT_RELOAD);
         interrupt_register(0, NULL);
     }
+}
+
+void timer_pause(u64 until)
+{
+    if (!apic_hz)
+        return;
+    u64 now = clock_now(), wait = until > now ? until - now : 0;
+    wait = until ? MIN(wait, LONGEST_PAUSE) : LONGEST_PAUSE;
+    if (wait < 2 * SECOND / TIMER_HZ && !paused)
+        return; /* not worth it */
+    apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+    apic_write(APIC_INITIAL_COUNT, wait * apic_hz / SECOND + 1);
+    paused = true;
+}
+
+void timer_resume(void)
+{
+    if (!paused)
+        return;
+    paused = false;
+    apic_write(APIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
+    apic_write(APIC_INITIAL_COUNT, apic_hz / TIMER_HZ);
 }
 
 const char *timer_name(void) { return apic_hz ? "local APIC" : "PIT"; }
