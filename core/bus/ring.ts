@@ -66,13 +66,21 @@ export class Ring {
     return byte;
   }
 
-  /** Takes out everything there is, at most `limit` bytes: a copy. */
+  /**
+   * Takes out everything there is, at most `limit` bytes: a copy. What is put in meanwhile is taken too, for `push` says nothing of bytes that
+   * it adds to others.
+   */
   read(limit = this.capacity): Uint8Array<ArrayBuffer> {
-    const tail = Atomics.load(this.#words, 1);
-    const n = Math.min(limit, (Atomics.load(this.#words, 0) - tail) >>> 0);
-    const data = new Uint8Array(n);
-    for (let i = 0; i < n; i++) data[i] = this.#bytes[(tail + i) & this.#mask]!;
-    Atomics.store(this.#words, 1, (tail + n) | 0);
-    return data;
+    let all = new Uint8Array(0);
+    for (;;) {
+      const tail = Atomics.load(this.#words, 1);
+      const n = Math.min(limit - all.length, (Atomics.load(this.#words, 0) - tail) >>> 0);
+      if (n === 0) return all;
+      const data = new Uint8Array(all.length + n);
+      data.set(all);
+      for (let i = 0; i < n; i++) data[all.length + i] = this.#bytes[(tail + i) & this.#mask]!;
+      Atomics.store(this.#words, 1, (tail + n) | 0);
+      all = data;
+    }
   }
 }
