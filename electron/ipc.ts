@@ -78,7 +78,10 @@ export const calls = {
    * says so in the error.
    */
   chooseFile: call<ChosenFile | null>()(
-    v.strictObject({ purpose: v.picklist(['kernel', 'initrd', 'module', 'disk']), path: v.optional(v.pipe(v.string(), v.maxLength(4096))) }),
+    v.strictObject({
+      purpose: v.picklist(['kernel', 'initrd', 'module', 'disk']),
+      path: v.optional(v.pipe(v.string(), v.maxLength(4096))),
+    }),
   ),
   openConsole: call<ConsolePlace>()(serial),
   getSettings: call<Settings>()(none),
@@ -113,7 +116,10 @@ export interface CallError {
 /** `window.ringside`. Rejections are `CallError` objects (plain, not `Error`: that is what crosses Electron's bridge whole). */
 export interface RingsideApi {
   readonly shell: 'electron' | 'browser';
-  call<K extends CallName>(name: K, ...args: Record<string, never> extends CallArgs<K> ? [args?: CallArgs<K>] : [args: CallArgs<K>]): Promise<CallResult<K>>;
+  call<K extends CallName>(
+    name: K,
+    ...args: Record<string, never> extends CallArgs<K> ? [args?: CallArgs<K>] : [args: CallArgs<K>]
+  ): Promise<CallResult<K>>;
   /** Returns what takes the listener away again. */
   on<K extends EventName>(event: K, listener: (payload: Events[K]) => void): () => void;
 }
@@ -125,4 +131,6 @@ declare global {
 }
 
 /** What a shell implements: each call with checked arguments. A mock is a partial of this. */
-export type CallHandlers = { readonly [K in CallName]: (args: v.InferOutput<(typeof calls)[K]['args']>) => CallResult<K> | Promise<CallResult<K>> };
+export type CallHandlers = {
+  readonly [K in CallName]: (args: v.InferOutput<(typeof calls)[K]['args']>) => CallResult<K> | Promise<CallResult<K>>;
+};

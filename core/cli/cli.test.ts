@@ -20,7 +20,8 @@ describe('options', () => {
 
   test('numbers have a range', () => {
     expect(wholeNumber('3', '--pcpus', 1, 4)).toBe(3);
-    for (const text of ['0', '5', '', '1.5', 'x', '-1']) expect(() => wholeNumber(text, '--pcpus', 1, 4), text).toThrow(/--pcpus is a whole number from 1 to 4/);
+    for (const text of ['0', '5', '', '1.5', 'x', '-1'])
+      expect(() => wholeNumber(text, '--pcpus', 1, 4), text).toThrow(/--pcpus is a whole number from 1 to 4/);
     expect(seconds('0.5', '--timeout')).toBe(0.5);
     for (const text of ['0', '', '-1', 'x', '1e9', 'Infinity']) expect(() => seconds(text, '--timeout'), text).toThrow(UserError);
   });
@@ -51,7 +52,10 @@ test('exit statuses are those of the design', () => {
   expect(endingOf({ kind: 'power-off' })).toEqual({ status: 0 });
   expect(endingOf({ kind: 'debug-exit', value: 11 })).toEqual({ status: 11 });
   expect(endingOf({ kind: 'crash', status: 'triple-fault', reason: 'x' }).status).toBe(3);
-  expect(endingOf({ kind: 'crash', status: 'device', reason: 'the device is broken' })).toEqual({ status: 1, line: 'The VM crashed: the device is broken' });
+  expect(endingOf({ kind: 'crash', status: 'device', reason: 'the device is broken' })).toEqual({
+    status: 1,
+    line: 'The VM crashed: the device is broken',
+  });
 });
 
 describe('terminal', () => {

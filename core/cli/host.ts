@@ -19,7 +19,15 @@ export async function hostCommand(args: string[]): Promise<number> {
   const rows: [string, string][] = [
     ['system', `${machine.os}, ${machine.arch}`],
     ['CPU', `${machine.cpu} (${machine.vendor})`],
-    ['topology', [plural(machine.sockets, 'socket'), plural(machine.cores, 'core'), plural(machine.threads, 'thread'), plural(machine.numaNodes, 'NUMA node')].join(', ')],
+    [
+      'topology',
+      [
+        plural(machine.sockets, 'socket'),
+        plural(machine.cores, 'core'),
+        plural(machine.threads, 'thread'),
+        plural(machine.numaNodes, 'NUMA node'),
+      ].join(', '),
+    ],
     ['memory', `${total} MiB, ${free} MiB free`],
     ['virtualization', `${machine.virtualization}; /dev/kvm ${machine.kvm}${machine.nested ? '; nested' : ''}`],
     ['a VM may have', `${most.memoryMax} MiB, ${plural(most.vcpusMax, 'vCPU')}`],

@@ -51,13 +51,14 @@ export async function main(args: string[]): Promise<number> {
   }
   try {
     const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-    if (command === undefined) throw new UserError(`There is no command "${name}": known are ${[...Object.keys(COMMANDS), 'serve'].join(', ')}.`);
+    if (command === undefined)
+      throw new UserError(`There is no command "${name}": known are ${[...Object.keys(COMMANDS), 'serve'].join(', ')}.`);
     return await command(rest);
   } catch (error) {
     if (error instanceof UserError) return complain(error.message, 2);
     const { code } = error as NodeJS.ErrnoException;
     if (code !== undefined && /^E[A-Z]+$/.test(code)) return complain(`${causeOf(error)} (${(error as Error).message})`, 2);
-    return complain(error instanceof Error ? (error.message || error.name) : String(error), 1);
+    return complain(error instanceof Error ? error.message || error.name : String(error), 1);
   }
 }
 

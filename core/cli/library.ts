@@ -46,7 +46,13 @@ export async function listCommand(args: string[]): Promise<number> {
   }
   const rows = vms.map(({ definition: d, state }) => [d.id, state, `${d.memory} MiB`, what(d), d.name]);
   const widths = [0, 1, 2, 3].map((i) => Math.max(0, ...rows.map((row) => row[i]!.length)));
-  for (const row of rows) process.stdout.write(`${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()}\n`);
+  for (const row of rows)
+    process.stdout.write(
+      `${row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd()}\n`,
+    );
   if (rows.length === 0) process.stderr.write('There are no VMs yet.\n');
   for (const { file, reason } of damaged) process.stderr.write(`${file} is damaged and was left alone: ${reason}\n`);
   return 0;
@@ -57,7 +63,8 @@ function what({ source }: VmDefinition): string {
 }
 
 export async function createCommand(args: string[]): Promise<number> {
-  const usage = 'ringside create NAME [--kernel FILE] [--initrd FILE] [--append STRING] [--disk FILE] [--memory 512M] [--cpus N] [--cpu MODEL] [--serials N]';
+  const usage =
+    'ringside create NAME [--kernel FILE] [--initrd FILE] [--append STRING] [--disk FILE] [--memory 512M] [--cpus N] [--cpu MODEL] [--serials N]';
   const { values, positionals } = parseCommand(args, { ...STATE, ...MACHINE_OPTIONS, serials: { type: 'string' } }, 1, usage);
   const draft = { ...machineOf(values), name: positionals[0]!, serials: wholeNumber(values.serials ?? '1', '--serials', 1, 4) };
   const checked = await checkDraft(draft, limits(hostMemory().total));
@@ -109,7 +116,12 @@ async function startHere(folder: string, definition: VmDefinition): Promise<numb
 }
 
 export async function stopCommand(args: string[]): Promise<number> {
-  const { values, positionals } = parseCommand(args, { ...STATE, force: { type: 'boolean' } }, 1, 'ringside stop NAME [--force] [--state DIR]');
+  const { values, positionals } = parseCommand(
+    args,
+    { ...STATE, force: { type: 'boolean' } },
+    1,
+    'ringside stop NAME [--force] [--state DIR]',
+  );
   const folder = stateFolder(values.state);
   const { definition } = await find(folder, positionals[0]!);
   const reply = await running(folder, { command: values.force === true ? 'forceOff' : 'stop', id: definition.id });

@@ -23,7 +23,9 @@ export const MACHINE_OPTIONS = {
   engine: { type: 'string' },
 } as const satisfies Options;
 
-export type MachineValues = { readonly [K in keyof typeof MACHINE_OPTIONS]?: (typeof MACHINE_OPTIONS)[K] extends { multiple: true } ? string[] : string };
+export type MachineValues = {
+  readonly [K in keyof typeof MACHINE_OPTIONS]?: (typeof MACHINE_OPTIONS)[K] extends { multiple: true } ? string[] : string;
+};
 
 /** `parseArgs` whose mistakes are the user's. */
 export function parseCommand<T extends Options>(args: string[], options: T, positionals: number, usage: string) {
@@ -45,14 +47,16 @@ export function parseCommand<T extends Options>(args: string[], options: T, posi
 /** A whole number from `min` to `max`. */
 export function wholeNumber(text: string, option: string, min: number, max: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < min || value > max) throw new UserError(`${option} is a whole number from ${min} to ${max}, not "${text}".`);
+  if (!/^\d+$/.test(text) || value < min || value > max)
+    throw new UserError(`${option} is a whole number from ${min} to ${max}, not "${text}".`);
   return value;
 }
 
 /** Seconds, more than 0. */
 export function seconds(text: string, option: string): number {
   const value = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0 || value > 1e7) throw new UserError(`${option} is a number of seconds above 0, not "${text}".`);
+  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0 || value > 1e7)
+    throw new UserError(`${option} is a number of seconds above 0, not "${text}".`);
   return value;
 }
 

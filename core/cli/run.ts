@@ -15,7 +15,8 @@ import { MACHINE_OPTIONS, machineOf, parseCommand, seconds, wholeNumber } from '
 import { statistics } from './statistics.ts';
 import { Terminal } from './terminal.ts';
 
-const USAGE = 'ringside run [--kernel FILE] [--initrd FILE] [--append STRING] [--disk FILE] [--memory 512M] …; "ringside help" has all of it';
+const USAGE =
+  'ringside run [--kernel FILE] [--initrd FILE] [--append STRING] [--disk FILE] [--memory 512M] …; "ringside help" has all of it';
 
 const OPTIONS = {
   ...MACHINE_OPTIONS,
@@ -54,7 +55,8 @@ export async function runCommand(args: string[]): Promise<number> {
   const policy = policyOf(values.policy);
   const memory = hostMemory();
   const draft = await checkDraft({ ...machineOf(values), name: 'run', serials: Math.max(1, serials.length) }, limits(memory.total));
-  if (draft.memory > memory.free) throw new UserError(`The host has ${memory.free} MiB of memory free, and --memory asks for ${draft.memory}.`, 'memory');
+  if (draft.memory > memory.free)
+    throw new UserError(`The host has ${memory.free} MiB of memory free, and --memory asks for ${draft.memory}.`, 'memory');
   const sinks = serials.map(openSink);
   const pool = new Pool({ pcpus, policy, worker: pcpuModule(), modules: await engineModules(), memory: makeMemory });
   const terminal = new Terminal();
@@ -122,7 +124,8 @@ function serialsOf(given: readonly string[]): Serial[] {
     if (text === '') throw new UserError('--serial is stdio, none or a file.', 'serials');
     return { file: path.resolve(text) };
   });
-  if (serials.filter((serial) => serial === 'stdio').length > 1) throw new UserError('Only one serial port can be on standard input and output.', 'serials');
+  if (serials.filter((serial) => serial === 'stdio').length > 1)
+    throw new UserError('Only one serial port can be on standard input and output.', 'serials');
   return serials;
 }
 
@@ -137,6 +140,6 @@ function openSink(serial: Serial): ((data?: Uint8Array) => void) | undefined {
   }
   return (data) => {
     if (data === undefined) closeSync(handle);
-    else for (let at = 0; at < data.length; ) at += writeSync(handle, data, at);
+    else for (let at = 0; at < data.length;) at += writeSync(handle, data, at);
   };
 }

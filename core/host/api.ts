@@ -6,7 +6,13 @@ export type Engine = 'interpreter' | 'translator' | 'kvm';
 /** Where a VM's system comes from. Paths are absolute. */
 export type Source =
   | { readonly kind: 'builtin'; readonly append?: string }
-  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd?: string; readonly append?: string; readonly modules?: readonly string[] }
+  | {
+      readonly kind: 'kernel';
+      readonly kernel: string;
+      readonly initrd?: string;
+      readonly append?: string;
+      readonly modules?: readonly string[];
+    }
   | { readonly kind: 'disk' };
 
 export interface Disk {

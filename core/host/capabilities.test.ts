@@ -53,7 +53,13 @@ describe('hardware', () => {
   });
 
   test('a container’s limit counts as the host’s memory', () => {
-    const small = probe({ files: { '/sys/fs/cgroup/memory.max': `${512 << 20}\n`, '/sys/fs/cgroup/memory.current': `${100 << 20}\n`, '/proc/meminfo': 'MemAvailable: 99999999 kB\n' } });
+    const small = probe({
+      files: {
+        '/sys/fs/cgroup/memory.max': `${512 << 20}\n`,
+        '/sys/fs/cgroup/memory.current': `${100 << 20}\n`,
+        '/proc/meminfo': 'MemAvailable: 99999999 kB\n',
+      },
+    });
     expect(hostMemory(small)).toEqual({ total: 512, free: 412 });
     expect(limits(512).memoryMax).toBe(512);
     expect(limits(99_999).memoryMax).toBe(3584);

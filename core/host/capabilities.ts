@@ -6,7 +6,19 @@ import { MEMORY_MAX } from './definition.ts';
 
 export type Hardware = Pick<
   HostInfo,
-  'os' | 'arch' | 'cpu' | 'vendor' | 'sockets' | 'cores' | 'threads' | 'numaNodes' | 'virtualization' | 'disabledByFirmware' | 'nested' | 'kvm' | 'advice'
+  | 'os'
+  | 'arch'
+  | 'cpu'
+  | 'vendor'
+  | 'sockets'
+  | 'cores'
+  | 'threads'
+  | 'numaNodes'
+  | 'virtualization'
+  | 'disabledByFirmware'
+  | 'nested'
+  | 'kvm'
+  | 'advice'
 >;
 
 /** What is looked at: replaced in tests. */
@@ -84,10 +96,13 @@ function linux(probe: Probe): Hardware {
   const advice: string[] = [];
   advice.push('Ringside’s own processor runs every system here: no driver, no administrator and no BIOS setting is needed.');
   if (kvm === 'usable') advice.push('The host’s hardware virtualization (/dev/kvm) is there and may be used.');
-  if (kvm === 'no-permission') advice.push('The host’s hardware virtualization is there, but this user may not open /dev/kvm; a member of the group "kvm" may.');
+  if (kvm === 'no-permission')
+    advice.push('The host’s hardware virtualization is there, but this user may not open /dev/kvm; a member of the group "kvm" may.');
   if (kvm === 'absent') {
     if (virtualization === 'vt-x' || virtualization === 'amd-v') {
-      advice.push(`The CPU has ${name(virtualization)}, but the system does not offer it (/dev/kvm is missing): the kvm module is not loaded, or it is off in the BIOS.`);
+      advice.push(
+        `The CPU has ${name(virtualization)}, but the system does not offer it (/dev/kvm is missing): the kvm module is not loaded, or it is off in the BIOS.`,
+      );
     } else if (x86 && inVm) {
       advice.push('This host is itself a virtual machine and is given no hardware virtualization.');
     } else if (x86) {
@@ -122,7 +137,13 @@ function elsewhere(probe: Probe): Hardware {
   const systems: Partial<Record<NodeJS.Platform, string>> = { darwin: 'macOS', win32: 'Windows' };
   const system = systems[probe.platform] ?? probe.platform;
   advice.push(`The host’s hardware virtualization is used on Linux only; on ${system} Ringside does without it.`);
-  const vendor = /intel/i.test(probe.model) ? 'GenuineIntel' : /amd/i.test(probe.model) ? 'AuthenticAMD' : /apple/i.test(probe.model) ? 'Apple' : 'unknown';
+  const vendor = /intel/i.test(probe.model)
+    ? 'GenuineIntel'
+    : /amd/i.test(probe.model)
+      ? 'AuthenticAMD'
+      : /apple/i.test(probe.model)
+        ? 'Apple'
+        : 'unknown';
   const threads = Math.max(1, probe.cpus);
   return {
     os: `${system} ${probe.release}`,
@@ -165,4 +186,3 @@ export function limits(total: number): HostInfo['limits'] {
 
 /** vCPUs of one VM. */
 export const VCPUS_MAX = 1;
-

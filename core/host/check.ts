@@ -12,11 +12,15 @@ export async function checkDraft(value: unknown, limits: HostInfo['limits']): Pr
   if (source.kind === 'kernel') {
     const kernel = await inspect(source.kernel, 'kernel', 'source.kernel');
     if (kernel.kind !== 'linux' && kernel.kind !== 'multiboot' && kernel.kind !== 'elf') {
-      throw new UserError(`${kernel.path} is not a kernel that can be started: it is neither a Linux bzImage nor a multiboot or ELF image.`, 'source.kernel');
+      throw new UserError(
+        `${kernel.path} is not a kernel that can be started: it is neither a Linux bzImage nor a multiboot or ELF image.`,
+        'source.kernel',
+      );
     }
     if (source.initrd !== undefined) {
       const initrd = await inspect(source.initrd, 'initrd', 'source.initrd');
-      if (initrd.size > draft.memory * 0x10_0000) throw new UserError(`${initrd.path} is larger than the VM’s memory of ${draft.memory} MiB.`, 'source.initrd');
+      if (initrd.size > draft.memory * 0x10_0000)
+        throw new UserError(`${initrd.path} is larger than the VM’s memory of ${draft.memory} MiB.`, 'source.initrd');
     }
     for (const [i, module] of (source.modules ?? []).entries()) await inspect(module, 'module', `source.modules.${i}`);
   }
@@ -25,7 +29,10 @@ export async function checkDraft(value: unknown, limits: HostInfo['limits']): Pr
 }
 
 /** The part of it that needs no files. */
-export function checkMachine(draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'engine' | 'source'>, limits: HostInfo['limits']): void {
+export function checkMachine(
+  draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'engine' | 'source'>,
+  limits: HostInfo['limits'],
+): void {
   if (draft.memory > limits.memoryMax) {
     throw new UserError(`A VM can have at most ${limits.memoryMax} MiB of memory on this host, not ${draft.memory}.`, 'memory');
   }

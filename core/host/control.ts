@@ -14,7 +14,11 @@ const requestSchema = v.variant('command', [
 ]);
 
 export type ControlRequest = v.InferOutput<typeof requestSchema>;
-export type ControlReply = { readonly vms?: readonly VmSummary[]; readonly damaged?: readonly { file: string; reason: string }[]; readonly vm?: VmSummary };
+export type ControlReply = {
+  readonly vms?: readonly VmSummary[];
+  readonly damaged?: readonly { file: string; reason: string }[];
+  readonly vm?: VmSummary;
+};
 
 const BODY_MAX = 1 << 20;
 
@@ -109,7 +113,9 @@ export async function ask(contact: Contact, request: ControlRequest): Promise<Co
       body: JSON.stringify(request),
     });
   } catch (error) {
-    throw new UserError(`The running Ringside (process ${contact.pid}) does not answer: ${error instanceof Error ? error.message : String(error)}.`);
+    throw new UserError(
+      `The running Ringside (process ${contact.pid}) does not answer: ${error instanceof Error ? error.message : String(error)}.`,
+    );
   }
   const reply = (await response.json()) as ControlReply & { message?: string; field?: string };
   if (!response.ok) throw new UserError(reply.message ?? `The running Ringside answered with status ${response.status}.`, reply.field);

@@ -11,9 +11,15 @@ export const MEMORY_MIN = 1;
 export const SERIALS_MAX = 4;
 
 const path = (what: string) =>
-  v.pipe(v.string(`Give the path of ${what}.`), v.nonEmpty(`Give the path of ${what}.`), v.check((p) => !p.includes('\0'), `The path of ${what} contains a zero byte.`));
+  v.pipe(
+    v.string(`Give the path of ${what}.`),
+    v.nonEmpty(`Give the path of ${what}.`),
+    v.check((p) => !p.includes('\0'), `The path of ${what} contains a zero byte.`),
+  );
 
-const commandLine = v.optional(v.pipe(v.string('The command line must be text.'), v.maxLength(2047, 'The command line is longer than 2047 characters.')));
+const commandLine = v.optional(
+  v.pipe(v.string('The command line must be text.'), v.maxLength(2047, 'The command line is longer than 2047 characters.')),
+);
 
 const source = v.variant(
   'kind',
@@ -48,9 +54,15 @@ export const draftSchema = v.pipe(
       v.minValue(MEMORY_MIN, 'A VM needs at least 1 MiB of memory.'),
       v.maxValue(MEMORY_MAX, `A VM can have at most ${MEMORY_MAX} MiB of memory.`),
     ),
-    vcpus: v.pipe(v.number('The number of vCPUs is a whole number.'), v.integer('The number of vCPUs is a whole number.'), v.minValue(1, 'A VM needs at least one vCPU.')),
+    vcpus: v.pipe(
+      v.number('The number of vCPUs is a whole number.'),
+      v.integer('The number of vCPUs is a whole number.'),
+      v.minValue(1, 'A VM needs at least one vCPU.'),
+    ),
     cpu: v.optional(v.pipe(v.string('The CPU model must be text.'), v.maxLength(1000, 'The CPU model is too long.'))),
-    technique: v.optional(v.picklist(['automatic', 'full', 'para', 'hardware'], 'The technique is one of automatic, full, para and hardware.')),
+    technique: v.optional(
+      v.picklist(['automatic', 'full', 'para', 'hardware'], 'The technique is one of automatic, full, para and hardware.'),
+    ),
     engine: v.optional(v.picklist(['interpreter', 'translator', 'kvm'], 'The engine is one of interpreter, translator and kvm.')),
     disks: v.pipe(
       v.array(v.strictObject({ path: path('a disk'), readonly: v.optional(v.boolean()) }), 'Disks are a list.'),

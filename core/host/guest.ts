@@ -152,9 +152,14 @@ async function read(path: string, what: string, field: string): Promise<{ name: 
 async function load(request: OpenRequest, machine: PcMachine): Promise<void> {
   const { source } = request.spec;
   if (source.kind === 'disk') throw new UserError('Starting from a disk needs firmware, which is not there yet.', 'source');
-  const kernel = source.kind === 'builtin' ? await read(asset('corner.elf'), 'built-in guest', 'source') : await read(source.kernel, 'kernel', 'source.kernel');
-  const initrd = source.kind === 'kernel' && source.initrd !== undefined ? await read(source.initrd, 'initial RAM disk', 'source.initrd') : undefined;
-  const modules = source.kind === 'kernel' ? await Promise.all((source.modules ?? []).map((path) => read(path, 'module', 'source.modules'))) : [];
+  const kernel =
+    source.kind === 'builtin'
+      ? await read(asset('corner.elf'), 'built-in guest', 'source')
+      : await read(source.kernel, 'kernel', 'source.kernel');
+  const initrd =
+    source.kind === 'kernel' && source.initrd !== undefined ? await read(source.initrd, 'initial RAM disk', 'source.initrd') : undefined;
+  const modules =
+    source.kind === 'kernel' ? await Promise.all((source.modules ?? []).map((path) => read(path, 'module', 'source.modules'))) : [];
   machine.board.reset(true);
   const target = machine.board.bootTarget(parseCpu(request.spec.cpu ?? '').features.has('lm'));
   try {

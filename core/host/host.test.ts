@@ -34,7 +34,14 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const draft = (append: string, name = append): VmDraft => ({ name, source: { kind: 'builtin', append }, memory: 1, vcpus: 1, disks: [], serials: 1 });
+const draft = (append: string, name = append): VmDraft => ({
+  name,
+  source: { kind: 'builtin', append },
+  memory: 1,
+  vcpus: 1,
+  disks: [],
+  serials: 1,
+});
 const make = async (append: string): Promise<string> => (await host.create(draft(append))).definition.id;
 const vm = (id: string): VmSummary => host.list().vms.find(({ definition }) => definition.id === id)!;
 

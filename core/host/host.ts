@@ -127,7 +127,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
     async edit(id, draft) {
       const vm = find(id);
-      if (vm.run !== undefined || vm.state === 'starting') throw new UserError(`“${vm.definition.name}” is running: switch it off before you change it.`);
+      if (vm.run !== undefined || vm.state === 'starting')
+        throw new UserError(`“${vm.definition.name}” is running: switch it off before you change it.`);
       const checked = await checkDraft(draft, limits(hostMemory().total));
       vm.definition = await library.replace(id, checked);
       emit('change', id, vm.summary);
@@ -135,7 +136,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
     async delete(id) {
       const vm = find(id);
-      if (vm.run !== undefined || vm.state === 'starting') throw new UserError(`“${vm.definition.name}” is running: switch it off before you delete it.`);
+      if (vm.run !== undefined || vm.state === 'starting')
+        throw new UserError(`“${vm.definition.name}” is running: switch it off before you delete it.`);
       await library.remove(id);
       vms.delete(id);
       emit('change', id, undefined);
@@ -193,4 +195,3 @@ export async function createHost(options: HostOptions): Promise<Host> {
 function draftOf({ id: _id, created: _created, ...draft }: VmDefinition): Omit<VmDefinition, 'id' | 'created'> {
   return draft;
 }
-

@@ -84,7 +84,10 @@ describe('checkDraft', () => {
   const limits = { memoryMax: 2048, vcpusMax: 1 };
   const kernel = (): string => path.join(folder, 'kernel');
   const elf = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 1, 1, 1, 0);
-  const from = (source: Partial<Extract<VmDraft['source'], { kind: 'kernel' }>>) => ({ ...draft, source: { kind: 'kernel', kernel: kernel(), ...source } });
+  const from = (source: Partial<Extract<VmDraft['source'], { kind: 'kernel' }>>) => ({
+    ...draft,
+    source: { kind: 'kernel', kernel: kernel(), ...source },
+  });
 
   test('a good one passes', async () => {
     writeFileSync(kernel(), elf);
@@ -115,10 +118,19 @@ describe('checkDraft', () => {
     ['a folder as kernel', () => from({ kernel: folder }), 'source.kernel', /folder/],
     ['an empty kernel', () => (writeFileSync(kernel(), ''), from({})), 'source.kernel', /is empty/],
     ['not a kernel', () => (writeFileSync(kernel(), 'hello '.repeat(2000)), from({})), 'source.kernel', /not a kernel/],
-    ['an initrd that is not there', () => (writeFileSync(kernel(), elf), from({ initrd: '/no/initrd' })), 'source.initrd', /does not exist/],
+    [
+      'an initrd that is not there',
+      () => (writeFileSync(kernel(), elf), from({ initrd: '/no/initrd' })),
+      'source.initrd',
+      /does not exist/,
+    ],
     [
       'an initrd larger than memory',
-      () => (writeFileSync(kernel(), elf), writeFileSync(path.join(folder, 'i'), Buffer.alloc(3 << 20)), { ...from({ initrd: path.join(folder, 'i') }), memory: 2 }),
+      () => (
+        writeFileSync(kernel(), elf),
+        writeFileSync(path.join(folder, 'i'), Buffer.alloc(3 << 20)),
+        { ...from({ initrd: path.join(folder, 'i') }), memory: 2 }
+      ),
       'source.initrd',
       /larger than the VM’s memory of 2 MiB/,
     ],

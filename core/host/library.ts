@@ -93,7 +93,9 @@ export class Library {
   }
 
   list(): VmDefinition[] {
-    return [...this.#entries.values()].map((entry) => entry.definition).sort((a, b) => a.created.localeCompare(b.created) || a.id.localeCompare(b.id));
+    return [...this.#entries.values()]
+      .map((entry) => entry.definition)
+      .sort((a, b) => a.created.localeCompare(b.created) || a.id.localeCompare(b.id));
   }
 
   get(id: string): VmDefinition | undefined {

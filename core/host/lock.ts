@@ -5,7 +5,11 @@ import * as v from 'valibot';
 import { UserError } from './api.ts';
 import { causeOf, writeAtomically } from './library.ts';
 
-const contactSchema = v.object({ pid: v.pipe(v.number(), v.integer(), v.minValue(1)), port: v.pipe(v.number(), v.integer()), token: v.string() });
+const contactSchema = v.object({
+  pid: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  port: v.pipe(v.number(), v.integer()),
+  token: v.string(),
+});
 
 /** Who has the folder. */
 export type Contact = v.InferOutput<typeof contactSchema>;

@@ -79,7 +79,13 @@ export class Run {
   #input: { port: number; data: Uint8Array }[] = [];
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(pool: Pool, key: VmKey, spec: MachineSpec, parts: { memory: WebAssembly.Memory; window: MachineWindow }, listener: RunListener) {
+  constructor(
+    pool: Pool,
+    key: VmKey,
+    spec: MachineSpec,
+    parts: { memory: WebAssembly.Memory; window: MachineWindow },
+    listener: RunListener,
+  ) {
     this.#pool = pool;
     this.key = key;
     this.spec = spec;
@@ -229,7 +235,10 @@ export class Pool {
       parts = this.#options.memory(spec);
     } catch (error) {
       if (error instanceof RangeError) {
-        throw new UserError(`This host could not give the VM ${Math.round(spec.memory / (1 << 20))} MiB of memory (${error.message}).`, 'memory');
+        throw new UserError(
+          `This host could not give the VM ${Math.round(spec.memory / (1 << 20))} MiB of memory (${error.message}).`,
+          'memory',
+        );
       }
       throw error;
     }
@@ -330,7 +339,7 @@ export class Pool {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const run of [...this.#runs.values()]) {
+    for (const run of this.#runs.values()) {
       run.outcome ??= { kind: 'power-off' };
       run.block.request(REQUEST_PAUSE);
     }
@@ -464,7 +473,15 @@ export class Pool {
 
   #open(pcpu: Pcpu, run: Run, boot: boolean): void {
     pcpu.open.add(run.key);
-    this.#send(pcpu, { type: 'open', vm: run.key, spec: run.spec, memory: run.memory, block: run.block.buffer, boot, rtcStart: run.rtcStart });
+    this.#send(pcpu, {
+      type: 'open',
+      vm: run.key,
+      spec: run.spec,
+      memory: run.memory,
+      block: run.block.buffer,
+      boot,
+      rtcStart: run.rtcStart,
+    });
   }
 
   #start(index: number, vcpu: Vcpu, slice: number): void {

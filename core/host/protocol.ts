@@ -50,7 +50,13 @@ export type FromPcpu =
   /** The system could not be loaded. `mistake`: the user's, in one sentence; otherwise ours. */
   | { readonly type: 'failed'; readonly vm: VmKey; readonly message: string; readonly field?: string; readonly mistake: boolean }
   | { readonly type: 'stopped'; readonly vm: VmKey; readonly vcpu: number; readonly stop: Stop; readonly undefinedOpcodes: OpcodeCounts }
-  | { readonly type: 'ended'; readonly vm: VmKey; readonly vcpu: number; readonly outcome: Outcome; readonly undefinedOpcodes: OpcodeCounts }
+  | {
+      readonly type: 'ended';
+      readonly vm: VmKey;
+      readonly vcpu: number;
+      readonly outcome: Outcome;
+      readonly undefinedOpcodes: OpcodeCounts;
+    }
   /** A console's ring has output. */
   | { readonly type: 'output'; readonly vm: VmKey }
   | { readonly type: 'note'; readonly vm: VmKey; readonly text: string };

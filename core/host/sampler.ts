@@ -37,7 +37,8 @@ export class Sampler {
         const more = count - before.exits[reason as keyof typeof before.exits].count;
         if (more > 0) exits[reason] = (exits[reason] ?? 0) + more;
       }
-      const part = (key: 'guestUser' | 'guestKernel' | 'vmm' | 'ready' | 'blocked' | 'halted'): number => Math.max(0, total[key] - before[key]);
+      const part = (key: 'guestUser' | 'guestKernel' | 'vmm' | 'ready' | 'blocked' | 'halted'): number =>
+        Math.max(0, total[key] - before[key]);
       return {
         vcpu,
         guestUser: part('guestUser'),

@@ -143,7 +143,9 @@ describe('socket', () => {
     const draft = { name: '', source: { kind: 'builtin' as const }, memory: 64, vcpus: 1, disks: [], serials: 1 };
     await expect(api.call('create', { draft })).rejects.toEqual({ message: 'Give the VM a name.', field: 'name' });
     await expect(api.call('chooseFile', { purpose: 'kernel' })).rejects.toMatchObject({ message: expect.stringMatching(/type the path/) });
-    await expect(api.call('chooseFile', { purpose: 'kernel', path: '/no/kernel' })).rejects.toMatchObject({ message: expect.stringMatching(/does not exist/) });
+    await expect(api.call('chooseFile', { purpose: 'kernel', path: '/no/kernel' })).rejects.toMatchObject({
+      message: expect.stringMatching(/does not exist/),
+    });
     expect(await api.call('openConsole', { id: 'a', port: 0 })).toBe('renderer');
     await expect(api.call('format' as 'list')).rejects.toEqual({ message: 'There is no such call.' });
     await expect(api.call('start', { id: '../x' })).rejects.toMatchObject({ field: 'id' });

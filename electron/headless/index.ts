@@ -21,7 +21,13 @@ export async function main(args: string[]): Promise<number> {
   try {
     const { values } = parseArgs({
       args,
-      options: { port: { type: 'string' }, pcpus: { type: 'string' }, policy: { type: 'string' }, state: { type: 'string' }, help: { type: 'boolean' } },
+      options: {
+        port: { type: 'string' },
+        pcpus: { type: 'string' },
+        policy: { type: 'string' },
+        state: { type: 'string' },
+        help: { type: 'boolean' },
+      },
     });
     if (values.help === true) {
       process.stdout.write(`${USAGE}\n`);
@@ -53,7 +59,16 @@ export async function main(args: string[]): Promise<number> {
   } catch (error) {
     await close?.();
     const code = (error as NodeJS.ErrnoException).code;
-    const message = error instanceof UserError ? error.message : code === 'EADDRINUSE' ? 'The port is in use by another program.' : code === undefined ? String(error) : code.startsWith('ERR_PARSE') ? (error as Error).message : causeOf(error);
+    const message =
+      error instanceof UserError
+        ? error.message
+        : code === 'EADDRINUSE'
+          ? 'The port is in use by another program.'
+          : code === undefined
+            ? String(error)
+            : code.startsWith('ERR_PARSE')
+              ? (error as Error).message
+              : causeOf(error);
     process.stderr.write(`ringside: ${message}\n`);
     return 2;
   }

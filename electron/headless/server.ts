@@ -143,7 +143,9 @@ export async function serveHeadless(options: HeadlessOptions): Promise<Headless>
       return reply(request, response, 404, 'text/plain', 'Not found\n');
     }
     if (name === '/index.html') {
-      const html = Buffer.from(body).toString('utf8').replace(/<head([^>]*)>/i, '<head$1>\n    <script src="./ringside-client.js"></script>');
+      const html = Buffer.from(body)
+        .toString('utf8')
+        .replace(/<head([^>]*)>/i, '<head$1>\n    <script src="./ringside-client.js"></script>');
       return reply(request, response, 200, TYPES['.html']!, html);
     }
     return reply(request, response, 200, TYPES[path.extname(file)] ?? 'application/octet-stream', body);

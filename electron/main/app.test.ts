@@ -49,7 +49,12 @@ function fakeElectron() {
       this.emit('closed');
     }
   }
-  const app = Object.assign(new EventEmitter(), { getLocale: () => 'zh-CN', quit: () => void app.emit('before-quit', { preventDefault: () => {} }), exited: -1, exit: (code: number) => (app.exited = code) });
+  const app = Object.assign(new EventEmitter(), {
+    getLocale: () => 'zh-CN',
+    quit: () => void app.emit('before-quit', { preventDefault: () => {} }),
+    exited: -1,
+    exit: (code: number) => (app.exited = code),
+  });
   const asked: unknown[] = [];
   const dialog = {
     answer: 0,
@@ -67,7 +72,10 @@ function fakeElectron() {
     BrowserWindow: FakeWindow,
     Menu: { setApplicationMenu: () => {}, buildFromTemplate: (template: Electron.MenuItemConstructorOptions[]) => menus.push(template) },
     dialog,
-    ipcMain: { handle: (channel: string, handler: never) => handlers.set(channel, handler), removeHandler: (channel: string) => handlers.delete(channel) },
+    ipcMain: {
+      handle: (channel: string, handler: never) => handlers.set(channel, handler),
+      removeHandler: (channel: string) => handlers.delete(channel),
+    },
     session: {
       defaultSession: {
         setPermissionRequestHandler: (handler: never) => (permissions.request = handler),
@@ -90,7 +98,12 @@ beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'ringside-electron-'));
   host = new FakeHost();
   fake = fakeElectron();
-  desktop = startApp({ electron: fake.parts as unknown as ElectronParts, host, renderer: folder, preload: path.join(folder, 'preload.cjs') });
+  desktop = startApp({
+    electron: fake.parts as unknown as ElectronParts,
+    host,
+    renderer: folder,
+    preload: path.join(folder, 'preload.cjs'),
+  });
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -102,7 +115,12 @@ describe('windows', () => {
   test('are sandboxed, isolated, without Node, and shown when they are ready', () => {
     desktop.openMain();
     const [window] = fake.windows;
-    expect(window!.options.webPreferences).toMatchObject({ contextIsolation: true, sandbox: true, nodeIntegration: false, webSecurity: true });
+    expect(window!.options.webPreferences).toMatchObject({
+      contextIsolation: true,
+      sandbox: true,
+      nodeIntegration: false,
+      webSecurity: true,
+    });
     expect(window!.shown).toBe(false);
     window!.emit('ready-to-show');
     expect(window!.shown).toBe(true);
@@ -120,7 +138,8 @@ describe('windows', () => {
       return !prevented;
     };
     expect(visit(`${page()}#/vm/a`)).toBe(true);
-    for (const address of ['https://example.invalid/', 'file:///etc/passwd', `${page()}.evil`, 'javascript:alert(1)']) expect(visit(address), address).toBe(false);
+    for (const address of ['https://example.invalid/', 'file:///etc/passwd', `${page()}.evil`, 'javascript:alert(1)'])
+      expect(visit(address), address).toBe(false);
     for (const url of ['https://example.invalid/', 'file:///etc/passwd', 'smb://x', 'no address']) {
       expect(webContents.openHandler!({ url })).toEqual({ action: 'deny' });
     }

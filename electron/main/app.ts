@@ -12,7 +12,10 @@ import type { CallError, ChosenFile, ConsolePlace } from '../ipc.ts';
 import { inspect } from '../../core/host/files.ts';
 import { menuTemplate } from './menu.ts';
 
-export type ElectronParts = Pick<typeof Electron, 'app' | 'BrowserWindow' | 'Menu' | 'dialog' | 'ipcMain' | 'session' | 'shell' | 'nativeTheme'>;
+export type ElectronParts = Pick<
+  typeof Electron,
+  'app' | 'BrowserWindow' | 'Menu' | 'dialog' | 'ipcMain' | 'session' | 'shell' | 'nativeTheme'
+>;
 
 export interface AppOptions {
   readonly electron: ElectronParts;
@@ -43,8 +46,12 @@ export function startApp({ electron, host, renderer, preload }: AppOptions): Des
 
   // A page gets no permission but the clipboard, which the consoles copy to and paste from.
   const allowed = new Set(['clipboard-read', 'clipboard-sanitized-write']);
-  session.defaultSession.setPermissionRequestHandler((contents, permission, answer) => answer(allowed.has(permission) && isOurs(contents.getURL())));
-  session.defaultSession.setPermissionCheckHandler((contents, permission) => contents !== null && allowed.has(permission) && isOurs(contents.getURL()));
+  session.defaultSession.setPermissionRequestHandler((contents, permission, answer) =>
+    answer(allowed.has(permission) && isOurs(contents.getURL())),
+  );
+  session.defaultSession.setPermissionCheckHandler(
+    (contents, permission) => contents !== null && allowed.has(permission) && isOurs(contents.getURL()),
+  );
   session.defaultSession.webRequest.onHeadersReceived((details, answer) => {
     answer({ responseHeaders: { ...details.responseHeaders, 'Content-Security-Policy': [POLICY] } });
   });
@@ -156,7 +163,10 @@ export function startApp({ electron, host, renderer, preload }: AppOptions): Des
     closing = true;
     event.preventDefault();
     const running = host.list().vms.filter(({ state }) => state !== 'off' && state !== 'crashed');
-    const answer = running.length === 0 ? 0 : dialog.showMessageBoxSync(quitQuestion(languageOf(host.settings().language, app.getLocale()), running.length));
+    const answer =
+      running.length === 0
+        ? 0
+        : dialog.showMessageBoxSync(quitQuestion(languageOf(host.settings().language, app.getLocale()), running.length));
     if (answer !== 0) {
       closing = false;
       // The windows may be gone already.
@@ -172,11 +182,19 @@ export function startApp({ electron, host, renderer, preload }: AppOptions): Des
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-export const languageOf = (setting: 'system' | 'en' | 'zh', locale: string): 'en' | 'zh' => (setting !== 'system' ? setting : locale.startsWith('zh') ? 'zh' : 'en');
+export const languageOf = (setting: 'system' | 'en' | 'zh', locale: string): 'en' | 'zh' =>
+  setting !== 'system' ? setting : locale.startsWith('zh') ? 'zh' : 'en';
 
 function quitQuestion(language: 'en' | 'zh', running: number): Electron.MessageBoxSyncOptions {
   return language === 'zh'
-    ? { type: 'warning', message: `有 ${running} 个虚拟机正在运行。`, detail: '退出会强制关闭它们。', buttons: ['强制关闭并退出', '取消'], defaultId: 1, cancelId: 1 }
+    ? {
+        type: 'warning',
+        message: `有 ${running} 个虚拟机正在运行。`,
+        detail: '退出会强制关闭它们。',
+        buttons: ['强制关闭并退出', '取消'],
+        defaultId: 1,
+        cancelId: 1,
+      }
     : {
         type: 'warning',
         message: running === 1 ? 'A VM is running.' : `${running} VMs are running.`,

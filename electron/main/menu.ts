@@ -16,9 +16,17 @@ export function menuTemplate(platform: NodeJS.Platform, language: 'en' | 'zh'): 
     { label: words.file, submenu: [{ role: mac ? 'close' : 'quit', ...free }] },
     {
       label: words.edit,
-      submenu: [{ role: 'cut', ...free }, { role: 'copy', ...free }, { role: 'paste', ...free }, { role: 'selectAll', ...free }],
+      submenu: [
+        { role: 'cut', ...free },
+        { role: 'copy', ...free },
+        { role: 'paste', ...free },
+        { role: 'selectAll', ...free },
+      ],
     },
-    { label: words.view, submenu: [{ role: 'resetZoom' }, { role: 'zoomIn' }, { role: 'zoomOut' }, { type: 'separator' }, { role: 'togglefullscreen' }] },
+    {
+      label: words.view,
+      submenu: [{ role: 'resetZoom' }, { role: 'zoomIn' }, { role: 'zoomOut' }, { type: 'separator' }, { role: 'togglefullscreen' }],
+    },
     { label: words.window, submenu: [{ role: 'minimize', ...free }, ...(mac ? [{ role: 'front' } as const] : [])] },
   ];
 }

@@ -23,7 +23,7 @@ serve({
         readPort(): number {
           if (what === 'throw') throw new TypeError('the device is broken');
           if (what === 'hang') for (;;) Atomics.load(window.words, 0);
-          if (what === 'oom') for (const hoard: unknown[] = []; ; ) hoard.push(new Array(1000).fill(0).map((_, i) => ({ i })));
+          if (what === 'oom') for (const hoard: unknown[] = []; ;) hoard.push(Array.from({ length: 1000 }, (_, i) => ({ i })));
           if (what === 'off') hooks.ended({ kind: 'power-off' });
           return 0;
         },
