@@ -220,8 +220,11 @@ export class InterpreterEmitter implements Emitter {
     const { f } = this;
     if (!this.isMemory(i)) {
       const slot = this.#slot(o);
-      if (o.kind === 'mm' || o.kind === 'mmrm') f.do('i64.store', [slot.base, op('i64x2.extract_lane', [value], 0)], slot.offset);
-      else f.do('v128.store', [slot.base, value], slot.offset);
+      if (o.kind === 'mm' || o.kind === 'mmrm') {
+        f.do('i64.store', [slot.base, op('i64x2.extract_lane', [value], 0)], slot.offset);
+        // As an x87 register, a written MMX register is a NaN (vol. 1, 9.2.3).
+        f.do('i64.store', [slot.base, i64.const(0xffff)], slot.offset + 8);
+      } else f.do('v128.store', [slot.base, value], slot.offset);
       return;
     }
     const bits = typeof o.size === 'number' ? o.size : 64;
@@ -236,6 +239,10 @@ export class InterpreterEmitter implements Emitter {
 
   xmm(register: number): Expr {
     return op('v128.load', [this.cpu], O.xmm + 16 * register);
+  }
+
+  setXmm(register: number, value: Expr): void {
+    this.f.do('v128.store', [this.cpu, value], O.xmm + 16 * register);
   }
 
   /** A 16-byte operand that is not aligned raises #GP(0) (vol. 1, 10.4.1.1). */
@@ -411,11 +418,14 @@ export class InterpreterEmitter implements Emitter {
     this.store64(O.rip, target);
     this.#retire();
     const known = f.let(op('i32.load', [this.record], R.target));
-    f.if(
-      known,
-      () => f.if(i32.ge_s(this.load32(O.budget), i32.const(0)), () => this.#continue(known)),
-      () => f.if(i64.lt_u(i64.sub(target, this.load64(O.ripBase)), i64.const(4096)), () => this.store32(O.chain, this.record)),
+    // A record that became stale (its handler is 0) is looked for again, like one that was never known.
+    f.if(known, () =>
+      f.if(op('i32.load', [known], R.handler), () => {
+        f.if(i32.ge_s(this.load32(O.budget), i32.const(0)), () => this.#continue(known));
+        f.return(i32.const(0));
+      }),
     );
+    f.if(i64.lt_u(i64.sub(target, this.load64(O.ripBase)), i64.const(4096)), () => this.store32(O.chain, this.record));
     f.return(i32.const(0));
   }
 

@@ -18,7 +18,7 @@ import {
   RECORD_segment,
 } from './layout';
 import { FLAG_VM } from './flags';
-import { BUSY, ES, isEmpty, isNormal, put, slot, waitX87 } from './fpu';
+import { BUSY, ES, TOP_MASK, isEmpty, isNormal, put, slot, waitX87 } from './fpu';
 import { load16, load32, load64, readAddress, store16, store32, store64, probeWrite } from './memory';
 import { effectiveAddress } from './operands';
 
@@ -238,6 +238,7 @@ export function fnop_control(cpu: usize, record: usize): void {
 
 export function emms(cpu: usize, record: usize): void {
   waitX87(cpu);
+  store<u16>(cpu, load<u16>(cpu, CPU_fpuStatus) & ~TOP_MASK, CPU_fpuStatus);
   store<u16>(cpu, 0xffff, CPU_fpuTag);
 }
 

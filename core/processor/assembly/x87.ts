@@ -1,5 +1,5 @@
 /** x87, MMX and SSE: what rows and families call. */
-export { checkMmx, checkSimd, checkX87, fwait } from './fpu';
+export { checkMmx, checkSimd, checkX87, fwait, pendingException } from './fpu';
 export * from './fpu_forms';
 export * from './fpu_load';
 export * from './fpu_store';
@@ -15,3 +15,4 @@ export {
   sseOrder,
 } from './sse_float';
 export * from './sse_convert';
+export * from './sse4';

@@ -49,6 +49,7 @@ export interface Emitter {
   writeVector(i: number, value: Expr, unaligned?: boolean): void;
   /** An XMM register by number. */
   xmm(register: number): Expr;
+  setXmm(register: number, value: Expr): void;
 
   /** Stack: RSP changes only with `commit`, after everything that can fault. Width 16, 32 or 64. */
   push(value: Value, width: Width): void;

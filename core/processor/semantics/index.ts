@@ -3,10 +3,12 @@ import { arithmetic } from './arithmetic.ts';
 import { bits } from './bits.ts';
 import type { Family } from './emitter.ts';
 import { flow } from './flow.ts';
+import { mmxFamilies } from './mmx.ts';
 import { multiply } from './multiply.ts';
 import { shifts } from './shifts.ts';
+import { sse4 } from './sse4.ts';
 import { sseFloat } from './sse_float.ts';
 import { sseInteger } from './sse_integer.ts';
 
-export const families: Readonly<Record<string, Family>> = { ...arithmetic, ...shifts, ...multiply, ...bits, ...flow, ...sseInteger, ...sseFloat };
+export const families: Readonly<Record<string, Family>> = { ...arithmetic, ...shifts, ...multiply, ...bits, ...flow, ...sseInteger, ...sseFloat, ...sse4, ...mmxFamilies };
 export type { Emitter, Family, Value } from './emitter.ts';
