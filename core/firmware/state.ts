@@ -159,6 +159,7 @@ export function resetState(buffer: ArrayBufferLike, index: number): void {
   cpu.delivering = 0xffff_ffff;
   cpu.shutdown = SHUTDOWN_NONE;
   cpu.pdpte.fill(0);
+  cpu.nmiBlocked = cpu.pendingDebug = cpu.startupVector = 0;
   deriveReach(buffer, cpu, CODE_16);
 }
 
