@@ -18,7 +18,7 @@ function screen(output: string): string[] {
 }
 
 /** The number of the test in progress, or -1. */
-const current = (output: string): number => Number(/#(\d+) \[/.exec(screen(output)[3]!)?.[1] ?? -1);
+const current = (output: string): number => Number(/#(\d+) +\[/.exec(screen(output)[3]!)?.[1] ?? -1);
 
 describe.each(['memtest32.bin', 'memtest64.bin'])('memtest86+: %s', (image) => {
   it.skipIf(missing(image))('reaches its test loop and passes its first test', async () => {
