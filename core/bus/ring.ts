@@ -70,7 +70,7 @@ export class Ring {
    * Takes out everything there is, at most `limit` bytes: a copy. What is put in meanwhile is taken too, for `push` says nothing of bytes that
    * it adds to others.
    */
-  read(limit = this.capacity): Uint8Array<ArrayBuffer> {
+  read(limit = Infinity): Uint8Array<ArrayBuffer> {
     let all = new Uint8Array(0);
     for (;;) {
       const tail = Atomics.load(this.#words, 1);

@@ -47,49 +47,89 @@ export class Instruction {
   segment = 3;
 }
 
-/** Opcode tables: map << 8 | opcode -> rows, the more specific first. */
-const TABLE: NumberedRow[][] = (() => {
-  const table: NumberedRow[][] = Array.from({ length: 4 * 256 }, () => []);
-  for (const r of ROWS) {
-    const count = r.row.plusR ? 8 : 1;
-    for (let i = 0; i < count; i++) table[(r.row.map << 8) | (r.row.opcode + i)]!.push(r);
-  }
-  const specific = ({ row }: NumberedRow): number =>
-    Number(row.prefix !== undefined) * 8 + Number(row.rexW) * 4 + Number(row.fixedModrm !== undefined) * 2 + Number(!row.plusR);
-  for (const rows of table) rows.sort((a, b) => specific(b) - specific(a));
-  return table;
-})();
-
 /** `needs=` names a feature with or without its underscores; several are joined by a comma: any will do. */
-const needed = new Map<string, readonly Feature[]>();
-function features(needs: string): readonly Feature[] {
-  let found = needed.get(needs);
-  if (!found) {
-    const plain = (s: string): string => s.replaceAll(/[_.]/g, '');
-    found = needs.split(',').flatMap((n) => (Object.keys(FEATURES) as Feature[]).filter((f) => plain(f) === plain(n)));
-    needed.set(needs, found);
-  }
-  return found;
+function offered(needs: string | undefined, has: (feature: Feature) => boolean): boolean {
+  if (needs === undefined) return true;
+  const plain = (s: string): string => s.replaceAll(/[_.]/g, '');
+  return needs.split(',').some((n) => (Object.keys(FEATURES) as Feature[]).some((f) => plain(f) === plain(n) && has(f)));
 }
 
-/** Rows with a mandatory prefix apply with it only; F2 and F3 win over 66. */
-function prefixMatches(row: Row, prefixes: number): boolean {
-  const active = prefixes & PREFIX_REPNE ? 'F2' : prefixes & PREFIX_REP ? 'F3' : prefixes & PREFIX_OPERAND ? '66' : 'NP';
-  return row.prefix === undefined || row.prefix === active;
+const PREFIX_ANY = -1;
+const MANDATORY = { NP: 0, '66': PREFIX_OPERAND, F3: PREFIX_REP, F2: PREFIX_REPNE } as const;
+
+/** A row as the matcher compares it: numbers only. */
+class Candidate {
+  readonly numbered: NumberedRow;
+  readonly row: Row;
+  /** MANDATORY, or PREFIX_ANY. */
+  readonly prefix: number;
+  readonly digit: number;
+  /** 0 any, 1 register only, 2 memory only. */
+  readonly form: 0 | 1 | 2;
+  /** modrm under `modrmMask`; -1: any. */
+  readonly fixedModrm: number;
+  readonly modrmMask: number;
+  /** MOV to and from control and debug registers: whatever modrm.mod is, modrm.rm is a register (vol. 2, "MOV—Move to/from Control Registers"). */
+  readonly registerAlways: boolean;
+  /** A byte immediate is sign-extended. */
+  readonly signedByte: boolean;
+  /** XCHG rAX, r of opcode 90, or NOP there: 90 is NOP unless REX.B makes it another register. */
+  readonly nop: 'xchg' | 'nop' | undefined;
+
+  constructor(numbered: NumberedRow, byte: number) {
+    const { row } = (this.numbered = numbered);
+    this.row = row;
+    this.prefix = row.prefix === undefined ? PREFIX_ANY : MANDATORY[row.prefix];
+    this.digit = row.digit ?? -1;
+    this.registerAlways = row.operands.some((o) => o.kind === 'cr' || o.kind === 'dr');
+    this.form = this.registerAlways || !row.form ? 0 : row.form === 'r' ? 1 : 2;
+    this.fixedModrm = row.fixedModrm ?? -1;
+    this.modrmMask = row.plusI ? 0xf8 : 0xff;
+    this.signedByte = row.operands.some((o) => o.kind === 'imms' || o.kind === 'rel');
+    this.nop = row.map === 0 && byte === 0x90 ? (row.plusR ? 'xchg' : row.prefix === undefined ? 'nop' : undefined) : undefined;
+  }
+}
+
+/** Opcode tables of a CPU model: map << 8 | opcode -> candidates, the more specific first. */
+function buildTable(has: (feature: Feature) => boolean): Candidate[][] {
+  const table: Candidate[][] = Array.from({ length: 4 * 256 }, () => []);
+  for (const r of ROWS) {
+    if (!offered(r.row.needs, has)) continue;
+    const last = r.row.opcode + (r.row.plusR ? 7 : 0);
+    for (let byte = r.row.opcode; byte <= last; byte++) table[(r.row.map << 8) | byte]!.push(new Candidate(r, byte));
+  }
+  const specific = ({ row }: Candidate): number =>
+    Number(row.prefix !== undefined) * 8 + Number(row.rexW) * 4 + Number(row.fixedModrm !== undefined) * 2 + Number(!row.plusR);
+  for (const candidates of table) candidates.sort((a, b) => specific(b) - specific(a));
+  return table;
 }
 
 const LEGACY_SEGMENT: Record<number, number> = { 0x26: 0, 0x2e: 1, 0x36: 2, 0x3e: 3, 0x64: 4, 0x65: 5 };
 
+/** Rows with a mandatory prefix apply with it only; `active` is the one that counts: F2 and F3 win over 66. */
+function applies(c: Candidate, active: number, rex: number, modrm: number, long: boolean): boolean {
+  const { row } = c;
+  if (long ? row.i64 : row.o64) return false;
+  if (c.prefix !== PREFIX_ANY && c.prefix !== active) return false;
+  if (row.rexW && !(rex & 8)) return false;
+  if (row.modrm) {
+    if (c.digit >= 0 && c.digit !== ((modrm >> 3) & 7)) return false;
+    if (c.form === 1 ? modrm < 0xc0 : c.form === 2 && modrm >= 0xc0) return false;
+    if (c.fixedModrm >= 0 && (modrm & c.modrmMask) !== c.fixedModrm) return false;
+  }
+  return c.nop === undefined || (c.nop === 'xchg') === ((rex & 1) !== 0);
+}
+
 /** Matches instructions for one CPU model. */
 export class Matcher {
-  readonly #has: (feature: Feature) => boolean;
+  readonly #table: Candidate[][];
   readonly #fetch: Fetch;
   readonly #out = new Instruction();
   #at = 0;
 
   constructor(fetch: Fetch, has: (feature: Feature) => boolean) {
     this.#fetch = fetch;
-    this.#has = has;
+    this.#table = buildTable(has);
   }
 
   #u8(): number {
@@ -161,15 +201,20 @@ export class Matcher {
       }
     }
     out.opcode = (map << 8) | byte;
-    const candidates = TABLE[out.opcode]!;
-    // Whether there is a modrm byte is a matter of the opcode alone.
-    const hasModrm = candidates.length > 0 && candidates.some((c) => c.row.modrm);
-    const modrm = hasModrm ? this.#u8() : 0;
+    const candidates = this.#table[out.opcode]!;
+    // Whether there is a modrm byte is a matter of the opcode alone, but for a few (90) whose specific rows have none.
+    const modrm = candidates.length > 0 && candidates[0]!.row.modrm ? this.#u8() : 0;
     out.modrm = modrm;
-    const found = candidates.find((c) => this.#applies(c.row, out, long, byte));
+    const active = prefixes & PREFIX_REPNE || prefixes & PREFIX_REP || prefixes & PREFIX_OPERAND;
+    let found: Candidate | undefined;
+    for (const c of candidates)
+      if (applies(c, active, rex, modrm, long)) {
+        found = c;
+        break;
+      }
     if (!found) return;
     const { row } = found;
-    out.memory = row.modrm && modrm < 0xc0;
+    out.memory = row.modrm && modrm < 0xc0 && !found.registerAlways;
     out.segment = out.override >= 0 ? out.override : 3;
     out.base = -1;
     out.index = -1;
@@ -180,25 +225,10 @@ export class Matcher {
       if (out.memory) this.#memory(out, modrm, mode);
       else out.rm = (modrm & 7) | ((rex & 1) << 3);
     } else if (row.plusR) out.reg = (byte & 7) | ((rex & 1) << 3);
-    this.#size(out, found, mode);
-    this.#immediates(out, row, mode);
+    this.#size(out, found.numbered, mode);
+    this.#immediates(out, found, mode);
     if (prefixes & PREFIX_LOCK && !(row.lock && out.memory && row.operands[0]?.kind !== 'r')) return;
-    out.row = found;
-  }
-
-  #applies(row: Row, out: Instruction, long: boolean, byte: number): boolean {
-    if (long ? row.i64 : row.o64) return false;
-    if (!prefixMatches(row, out.prefixes)) return false;
-    if (row.rexW && !(out.rex & 8)) return false;
-    const { modrm } = out;
-    if (row.modrm) {
-      if (row.digit !== undefined && row.digit !== ((modrm >> 3) & 7)) return false;
-      if (row.form === 'm' ? modrm >= 0xc0 : row.form === 'r' && modrm < 0xc0) return false;
-      if (row.fixedModrm !== undefined && (row.plusI ? modrm & ~7 : modrm) !== row.fixedModrm) return false;
-    }
-    // 90 is NOP, not XCHG rAX, rAX (which would clear the upper half), unless REX.B makes it another register.
-    if (byte === 0x90 && row.map === 0 && (row.plusR ? !(out.rex & 1) : row.prefix === undefined && out.rex & 1)) return false;
-    return row.needs === undefined || features(row.needs).some(this.#has);
+    out.row = found.numbered;
   }
 
   #size(out: Instruction, { row, sizes }: NumberedRow, mode: number): void {
@@ -256,16 +286,15 @@ export class Matcher {
     if (stack && out.override < 0) out.segment = 2;
   }
 
-  #immediates(out: Instruction, row: Row, mode: number): void {
+  #immediates(out: Instruction, { row, signedByte }: Candidate, mode: number): void {
     out.immediateLow = out.immediateHigh = out.second = 0;
-    row.immediates.forEach((kind, n) => {
+    for (let n = 0; n < row.immediates.length; n++) {
       let low = 0;
       let high = 0;
-      switch (kind) {
+      switch (row.immediates[n]) {
         case 'b': {
-          const signed = row.operands.some((o) => o.kind === 'imms' || o.kind === 'rel');
-          low = signed ? this.#s8() : this.#u8();
-          high = signed ? low >> 31 : 0;
+          low = signedByte ? this.#s8() : this.#u8();
+          high = signedByte ? low >> 31 : 0;
           break;
         }
         case 'w':
@@ -302,7 +331,7 @@ export class Matcher {
         out.immediateLow = low;
         out.immediateHigh = high;
       } else out.second = low;
-    });
+    }
   }
 }
 
