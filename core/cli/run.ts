@@ -68,6 +68,8 @@ export async function runCommand(args: string[]): Promise<number> {
     let end: (ending: Ending) => void = () => {};
     const ended = new Promise<Ending>((resolve) => (end = resolve));
     const stdio = serials.indexOf('stdio');
+    /** What was typed before there was a machine. */
+    const early: Uint8Array[] = [];
     const spec = { ...draft, memory: draft.memory * MIB, testDevices: values['test-devices'] };
     const boot = async (): Promise<void> => {
       run = await pool.boot(spec, {
@@ -83,10 +85,12 @@ export async function runCommand(args: string[]): Promise<number> {
         },
       });
       run.go();
+      for (const data of early.splice(0)) run.write(stdio, data);
     };
     if (timeout !== undefined) timer = setTimeout(() => end({ status: 124, line: `The time ran out after ${timeout} s.` }), timeout * 1000);
     // Before the first boot: a signal must be able to end that too.
-    terminal.open({ input: (data) => run?.write(stdio, data), quit: (status) => end({ status }) }, stdio >= 0);
+    const input = (data: Uint8Array): void => void (run === undefined ? early.push(data) : run.write(stdio, data));
+    terminal.open({ input, quit: (status) => end({ status }) }, stdio >= 0);
     const first = boot();
     // A boot that fails is an end as well.
     const ending = await Promise.race([ended, first.then(() => ended)]);

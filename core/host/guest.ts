@@ -95,12 +95,10 @@ class PcMachine implements GuestMachine {
 class PcEngine implements GuestEngine {
   readonly engine: Engine;
   readonly #cpus;
-  readonly #user: number[];
 
   constructor({ memory, modules, spec }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
     this.engine = createEngine(memory, bus, modules as unknown as EngineModules);
     this.#cpus = Array.from({ length: spec.vcpus }, (_, i) => Cpu.view(memory.buffer, CPUS + i * CPU_STRIDE));
-    this.#user = this.#cpus.map(() => 0);
   }
 
   run(index: number, budget: number): Exit {
@@ -108,8 +106,7 @@ class PcEngine implements GuestEngine {
     const code = this.engine.run(cpu.address, budget);
     const retired = Math.max(0, budget - cpu.budget);
     cpu.instructions += retired;
-    // A run is at most a few milliseconds: it counts as what it ended in.
-    if (cpu.cpl === 3) this.#user[index]! += retired;
+    if (cpu.cpl === 3) cpu.userInstructions += cpu.budgetMark - cpu.budget;
     switch (code) {
       case EXIT_BUDGET:
         return { reason: 'budget' };
@@ -133,7 +130,7 @@ class PcEngine implements GuestEngine {
   }
 
   userInstructions(index: number): number {
-    return this.#user[index]!;
+    return this.#cpus[index]!.userInstructions;
   }
 
   undefinedOpcodes(): ReadonlyMap<string, number> {
