@@ -168,6 +168,11 @@ export const Cpu = struct('Cpu', {
   pendingDebug: 'u32',
   /** The vector of the last startup message (EVENT_STARTUP): the vCPU begins at `startupVector << 12` in real-address mode. */
   startupVector: 'u32',
+  /** Instructions retired at CPL 3, up to the last change of CPL: since then it is `budgetMark - budget` more, if CPL is 3. */
+  userInstructions: 'u64',
+  /** The budget at the last change of CPL, or at the start of `run`. */
+  budgetMark: 'i32',
+  budgetReserved: 'u32',
 });
 
 export const CODE_16 = 0;

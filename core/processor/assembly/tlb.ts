@@ -8,6 +8,8 @@ import {
   CONTROL_romWritable,
   CONTROL_tlbs,
   CONTROL_vcpus,
+  CPU_budget,
+  CPU_budgetMark,
   CPU_cpl,
   CPU_cr0,
   CPU_cr4,
@@ -15,6 +17,7 @@ import {
   CPU_eflags,
   CPU_index,
   CPU_tlb,
+  CPU_userInstructions,
   TLBENTRY_addend,
   TLBENTRY_execTag,
   TLBENTRY_physicalPage,
@@ -78,7 +81,19 @@ export function updateTlbMode(cpu: usize): void {
   let mode: u32;
   if (load<u32>(cpu, CPU_cpl) == 3) mode = ac && (load<u64>(cpu, CPU_cr0) & CR0_AM) != 0 ? TLB_USER_ALIGNED : TLB_USER;
   else mode = !ac && (load<u64>(cpu, CPU_cr4) & CR4_SMAP) != 0 ? TLB_SUPERVISOR_SMAP : TLB_SUPERVISOR;
-  store<u32>(cpu, <u32>(tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT)), CPU_tlb);
+  const before = load<u32>(cpu, CPU_tlb);
+  const after = <u32>(tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT));
+  if (before == after) return;
+  store<u32>(cpu, after, CPU_tlb);
+  countUser(cpu, (before - <u32>tlbBase(cpu)) >>> MODE_SHIFT);
+}
+
+/** CPL changed (or only AC, which does no harm): what was executed since the last change counts for the mode that it was executed in. */
+function countUser(cpu: usize, mode: u32): void {
+  const budget = load<i32>(cpu, CPU_budget);
+  if (mode == TLB_USER || mode == TLB_USER_ALIGNED)
+    store<u64>(cpu, load<u64>(cpu, CPU_userInstructions) + <u64>(load<i32>(cpu, CPU_budgetMark) - budget), CPU_userInstructions);
+  store<i32>(cpu, budget, CPU_budgetMark);
 }
 
 /** The mode of implicit supervisor accesses (descriptor tables, TSS): EFLAGS.AC does not lift SMAP for them (SDM vol. 3A, 4.6.1). */
