@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build } from 'vite';
 import { root } from './paths.mjs';
 
@@ -24,27 +25,10 @@ function copyGuest() {
   }
 }
 
-/** Runs a TypeScript script: by itself where Node strips types, bundled first where it does not (Node before 22.18). */
-async function runTypeScript(script) {
-  let file = at(script);
-  if (!process.features.typescript) {
-    await build({
-      configFile: false,
-      root,
-      publicDir: false,
-      logLevel: 'warn',
-      build: {
-        ssr: file,
-        // In the same folder, since scripts find the project from where they are.
-        outDir: path.dirname(file),
-        emptyOutDir: false,
-        copyPublicDir: false,
-        rollupOptions: { output: { entryFileNames: `.[name].bundled.mjs` } },
-      },
-    });
-    file = path.join(path.dirname(file), `.${path.basename(file, '.ts')}.bundled.mjs`);
-  }
-  const { status } = spawnSync(process.execPath, [file], { cwd: root, stdio: ['ignore', 2, 2] });
+/** Runs a TypeScript script. */
+function runTypeScript(script) {
+  const hooks = pathToFileURL(at('build/typescript-hooks.mjs')).href;
+  const { status } = spawnSync(process.execPath, ['--import', hooks, at(script)], { cwd: root, stdio: ['ignore', 2, 2] });
   if (status !== 0) throw new Error(`${script} failed`);
 }
 
@@ -52,8 +36,8 @@ const parts = {
   core: {
     sources: ['core/processor', 'core/spec', 'core/state', 'core/wasm', 'core/guest/image', 'build/core.ts'],
     stamp: 'dist/core/.built',
-    async run() {
-      await runTypeScript('build/core.ts');
+    run() {
+      runTypeScript('build/core.ts');
       copyGuest();
     },
   },
