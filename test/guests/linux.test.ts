@@ -36,7 +36,7 @@ describe.each([
   });
 });
 
-describe('Linux: its console', () => {
+describe('Linux: its console and its ends', () => {
   it.skipIf(missing('kernel64', 'initrd64.gz'))('answers what is typed at its serial port', async () => {
     const append = 'console=ttyS0,115200 quiet panic=-1 nokaslr checks=0 hold=1';
     const args = ['run', '--kernel', guest('kernel64'), '--initrd', guest('initrd64.gz'), '--append', append, '--memory', '256M'];
@@ -49,5 +49,13 @@ describe('Linux: its console', () => {
     });
     expect(stdout, stderr).toMatch(/\n42\r?\n/);
     expect(status, stderr).toBe(0);
+  });
+
+  it.skipIf(missing('kernel64', 'initrd64.gz')).each(['reboot', 'panic'])('starts again after a %s', async (then) => {
+    const append = `console=ttyS0,115200 quiet panic=-1 nokaslr checks=0 then=${then}`;
+    const args = ['run', '--kernel', guest('kernel64'), '--initrd', guest('initrd64.gz'), '--append', append, '--memory', '256M'];
+    const starts = (stdout: string): number => stdout.split('GUEST-UP').length - 1;
+    const { stdout, stderr } = await ringside(args, { limit: 600, until: (output) => starts(output) >= 2 });
+    expect(starts(stdout), stderr).toBeGreaterThanOrEqual(2);
   });
 });
