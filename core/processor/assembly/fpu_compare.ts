@@ -1,5 +1,5 @@
 /** FCOM, FUCOM, FICOM, FCOMI, FUCOMI, FTST, FXAM. */
-import { CPU_fpuStatus, RECORD_segment } from './layout';
+import { CPU_fpuStatus } from './layout';
 import { C1, DE, IE, SF, high, low } from './float';
 import { setArithmeticFlags } from './flags';
 import { widenDouble, widenInteger, widenSingle } from './fpu_convert';
@@ -15,14 +15,12 @@ import {
   isNan,
   isSignaling,
   isUnsupported,
-  operand,
   physical,
   pop,
   slot,
   stackIndex,
   top,
 } from './fpu';
-import { load16, load32, load64 } from './memory';
 
 
 /** Results, as C3 C2 C0. */
@@ -94,37 +92,29 @@ function compareWith(cpu: usize, i: u32, quiet: bool): bool {
   return setCodes(cpu, compare(load<u64>(a), load<u16>(a, 8), load<u64>(b), load<u16>(b, 8), quiet, 0));
 }
 
-export function fcom_m32(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  withMemory(cpu, widenSingle(load32(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))));
+export function fcom_m32(cpu: usize, value: u32): void {
+  withMemory(cpu, widenSingle(value));
 }
-export function fcomp_m32(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  if (withMemory(cpu, widenSingle(load32(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))))) pop(cpu);
+export function fcomp_m32(cpu: usize, value: u32): void {
+  if (withMemory(cpu, widenSingle(value))) pop(cpu);
 }
-export function fcom_m64(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  withMemory(cpu, widenDouble(load64(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))));
+export function fcom_m64(cpu: usize, value: u64): void {
+  withMemory(cpu, widenDouble(value));
 }
-export function fcomp_m64(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  if (withMemory(cpu, widenDouble(load64(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))))) pop(cpu);
+export function fcomp_m64(cpu: usize, value: u64): void {
+  if (withMemory(cpu, widenDouble(value))) pop(cpu);
 }
-export function ficom_m16(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  withMemory(cpu, widenInteger(<i64>(<i16>load16(cpu, load<u16>(record, RECORD_segment), operand(cpu, record)))));
+export function ficom_m16(cpu: usize, value: u32): void {
+  withMemory(cpu, widenInteger(<i64>(<i16>value)));
 }
-export function ficomp_m16(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  if (withMemory(cpu, widenInteger(<i64>(<i16>load16(cpu, load<u16>(record, RECORD_segment), operand(cpu, record)))))) pop(cpu);
+export function ficomp_m16(cpu: usize, value: u32): void {
+  if (withMemory(cpu, widenInteger(<i64>(<i16>value)))) pop(cpu);
 }
-export function ficom_m32(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  withMemory(cpu, widenInteger(<i64>(<i32>load32(cpu, load<u16>(record, RECORD_segment), operand(cpu, record)))));
+export function ficom_m32(cpu: usize, value: u32): void {
+  withMemory(cpu, widenInteger(<i64>(<i32>value)));
 }
-export function ficomp_m32(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  if (withMemory(cpu, widenInteger(<i64>(<i32>load32(cpu, load<u16>(record, RECORD_segment), operand(cpu, record)))))) pop(cpu);
+export function ficomp_m32(cpu: usize, value: u32): void {
+  if (withMemory(cpu, widenInteger(<i64>(<i32>value)))) pop(cpu);
 }
 export function fcom_sti(cpu: usize, record: usize): void {
   withRegister(cpu, record, false);

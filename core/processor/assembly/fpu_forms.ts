@@ -1,10 +1,13 @@
-/** The arithmetic instructions in all their forms: D8, DC (memory m32, m64, and registers), DA, DE (integers, and with pop). */
-import { CPU_fpuControl, RECORD_segment } from './layout';
+/**
+ * The arithmetic instructions in all their forms: D8, DC (memory m32, m64, and registers), DA, DE (integers, and with pop). Those with a memory
+ * operand get its value from the family (semantics/x87.ts), which has waited for pending exceptions.
+ */
+import { CPU_fpuControl } from './layout';
 import { high, low } from './float';
 import { addExtended, divideExtended, multiplyExtended, squareRootExtended } from './fpu_arithmetic';
+import { addUsual, isUsual, multiplyUsual } from './fpu_hot';
 import { widenDouble, widenInteger, widenSingle } from './fpu_convert';
-import { commit, enter, isEmpty, markUsed, operand, physical, pop, put, slot, stackIndex, stackUnderflow, top } from './fpu';
-import { load16, load32, load64 } from './memory';
+import { commit, enter, isEmpty, markUsed, physical, pop, put, slot, stackIndex, stackUnderflow, top } from './fpu';
 
 /** The operations by their digit in the opcode map (SDM vol. 2D, A.5). */
 const ADD = 0;
@@ -14,19 +17,28 @@ const SUBR = 5;
 const DIV = 6;
 const DIVR = 7;
 
+/** Destination := a op b. False if an unmasked exception came first. */
 // @ts-ignore: decorator
 @inline
-function operate(cpu: usize, operation: i32, a: u64, ase: u32, b: u64, bse: u32, before: u32): v128 {
+function operate(cpu: usize, at: usize, operation: i32, a: u64, ase: u32, b: u64, bse: u32, before: u32): bool {
+  if (operation != DIV && operation != DIVR && isUsual(cpu, a, ase, b, bse) && !before) {
+    if (operation == ADD && addUsual(cpu, at, a, ase, b, bse, 0)) return true;
+    if (operation == SUB && addUsual(cpu, at, a, ase, b, bse, 0x8000)) return true;
+    if (operation == SUBR && addUsual(cpu, at, b, bse, a, ase, 0x8000)) return true;
+    if (operation == MUL && multiplyUsual(cpu, at, a, ase, b, bse)) return true;
+  }
   const control = <u32>load<u16>(cpu, CPU_fpuControl);
-  if (operation == ADD) return addExtended(control, a, ase, b, bse, 0, before);
-  if (operation == MUL) return multiplyExtended(control, a, ase, b, bse, before);
-  if (operation == SUB) return addExtended(control, a, ase, b, bse, 0x8000, before);
-  if (operation == SUBR) return addExtended(control, b, bse, a, ase, 0x8000, before);
-  if (operation == DIV) return divideExtended(control, a, ase, b, bse, before);
-  return divideExtended(control, b, bse, a, ase, before);
+  let r: v128;
+  if (operation == ADD) r = addExtended(control, a, ase, b, bse, 0, before);
+  else if (operation == MUL) r = multiplyExtended(control, a, ase, b, bse, before);
+  else if (operation == SUB) r = addExtended(control, a, ase, b, bse, 0x8000, before);
+  else if (operation == SUBR) r = addExtended(control, b, bse, a, ase, 0x8000, before);
+  else if (operation == DIV) r = divideExtended(control, a, ase, b, bse, before);
+  else r = divideExtended(control, b, bse, a, ase, before);
+  return commit(cpu, at, r);
 }
 
-/** ST(0) := ST(0) op a number in memory, already widened. */
+/** ST(0) := ST(0) op a number from memory, already widened. */
 // @ts-ignore: decorator
 @inline
 function memoryForm(cpu: usize, operation: i32, value: v128): void {
@@ -40,7 +52,7 @@ function memoryForm(cpu: usize, operation: i32, value: v128): void {
     return;
   }
   const upper = high(value);
-  commit(cpu, at, operate(cpu, operation, load<u64>(at), load<u16>(at, 8), low(value), <u32>upper & 0xffff, <u32>(upper >> 32)));
+  operate(cpu, at, operation, load<u64>(at), load<u16>(at, 8), low(value), <u32>upper & 0xffff, <u32>(upper >> 32));
 }
 
 /** Destination := destination op source, of ST(0) and ST(i). True if it was carried out. */
@@ -61,48 +73,20 @@ function registerForm(cpu: usize, record: usize, operation: i32, toSti: bool): b
   }
   // The first operand is the destination.
   const from = toSti ? a : b;
-  return commit(cpu, to, operate(cpu, operation, load<u64>(to), load<u16>(to, 8), load<u64>(from), load<u16>(from, 8), 0));
+  return operate(cpu, to, operation, load<u64>(to), load<u16>(to, 8), load<u64>(from), load<u16>(from, 8), 0);
 }
 
-// @ts-ignore: decorator
-@inline
-function m32(cpu: usize, record: usize, operation: i32): void {
-  enter(cpu, record);
-  memoryForm(cpu, operation, widenSingle(load32(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))));
+export function fadd_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, ADD, widenSingle(value));
 }
-
-// @ts-ignore: decorator
-@inline
-function m64(cpu: usize, record: usize, operation: i32): void {
-  enter(cpu, record);
-  memoryForm(cpu, operation, widenDouble(load64(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))));
+export function fadd_m64(cpu: usize, value: u64): void {
+  memoryForm(cpu, ADD, widenDouble(value));
 }
-
-// @ts-ignore: decorator
-@inline
-function i16m(cpu: usize, record: usize, operation: i32): void {
-  enter(cpu, record);
-  memoryForm(cpu, operation, widenInteger(<i64>(<i16>load16(cpu, load<u16>(record, RECORD_segment), operand(cpu, record)))));
+export function fiadd_m16(cpu: usize, value: u32): void {
+  memoryForm(cpu, ADD, widenInteger(<i64>(<i16>value)));
 }
-
-// @ts-ignore: decorator
-@inline
-function i32m(cpu: usize, record: usize, operation: i32): void {
-  enter(cpu, record);
-  memoryForm(cpu, operation, widenInteger(<i64>(<i32>load32(cpu, load<u16>(record, RECORD_segment), operand(cpu, record)))));
-}
-
-export function fadd_m32(cpu: usize, record: usize): void {
-  m32(cpu, record, ADD);
-}
-export function fadd_m64(cpu: usize, record: usize): void {
-  m64(cpu, record, ADD);
-}
-export function fiadd_m16(cpu: usize, record: usize): void {
-  i16m(cpu, record, ADD);
-}
-export function fiadd_m32(cpu: usize, record: usize): void {
-  i32m(cpu, record, ADD);
+export function fiadd_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, ADD, widenInteger(<i64>(<i32>value)));
 }
 export function fadd_st0_sti(cpu: usize, record: usize): void {
   registerForm(cpu, record, ADD, false);
@@ -113,17 +97,17 @@ export function fadd_sti_st0(cpu: usize, record: usize): void {
 export function faddp(cpu: usize, record: usize): void {
   if (registerForm(cpu, record, ADD, true)) pop(cpu);
 }
-export function fmul_m32(cpu: usize, record: usize): void {
-  m32(cpu, record, MUL);
+export function fmul_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, MUL, widenSingle(value));
 }
-export function fmul_m64(cpu: usize, record: usize): void {
-  m64(cpu, record, MUL);
+export function fmul_m64(cpu: usize, value: u64): void {
+  memoryForm(cpu, MUL, widenDouble(value));
 }
-export function fimul_m16(cpu: usize, record: usize): void {
-  i16m(cpu, record, MUL);
+export function fimul_m16(cpu: usize, value: u32): void {
+  memoryForm(cpu, MUL, widenInteger(<i64>(<i16>value)));
 }
-export function fimul_m32(cpu: usize, record: usize): void {
-  i32m(cpu, record, MUL);
+export function fimul_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, MUL, widenInteger(<i64>(<i32>value)));
 }
 export function fmul_st0_sti(cpu: usize, record: usize): void {
   registerForm(cpu, record, MUL, false);
@@ -134,17 +118,17 @@ export function fmul_sti_st0(cpu: usize, record: usize): void {
 export function fmulp(cpu: usize, record: usize): void {
   if (registerForm(cpu, record, MUL, true)) pop(cpu);
 }
-export function fsub_m32(cpu: usize, record: usize): void {
-  m32(cpu, record, SUB);
+export function fsub_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, SUB, widenSingle(value));
 }
-export function fsub_m64(cpu: usize, record: usize): void {
-  m64(cpu, record, SUB);
+export function fsub_m64(cpu: usize, value: u64): void {
+  memoryForm(cpu, SUB, widenDouble(value));
 }
-export function fisub_m16(cpu: usize, record: usize): void {
-  i16m(cpu, record, SUB);
+export function fisub_m16(cpu: usize, value: u32): void {
+  memoryForm(cpu, SUB, widenInteger(<i64>(<i16>value)));
 }
-export function fisub_m32(cpu: usize, record: usize): void {
-  i32m(cpu, record, SUB);
+export function fisub_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, SUB, widenInteger(<i64>(<i32>value)));
 }
 export function fsub_st0_sti(cpu: usize, record: usize): void {
   registerForm(cpu, record, SUB, false);
@@ -155,17 +139,17 @@ export function fsub_sti_st0(cpu: usize, record: usize): void {
 export function fsubp(cpu: usize, record: usize): void {
   if (registerForm(cpu, record, SUB, true)) pop(cpu);
 }
-export function fsubr_m32(cpu: usize, record: usize): void {
-  m32(cpu, record, SUBR);
+export function fsubr_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, SUBR, widenSingle(value));
 }
-export function fsubr_m64(cpu: usize, record: usize): void {
-  m64(cpu, record, SUBR);
+export function fsubr_m64(cpu: usize, value: u64): void {
+  memoryForm(cpu, SUBR, widenDouble(value));
 }
-export function fisubr_m16(cpu: usize, record: usize): void {
-  i16m(cpu, record, SUBR);
+export function fisubr_m16(cpu: usize, value: u32): void {
+  memoryForm(cpu, SUBR, widenInteger(<i64>(<i16>value)));
 }
-export function fisubr_m32(cpu: usize, record: usize): void {
-  i32m(cpu, record, SUBR);
+export function fisubr_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, SUBR, widenInteger(<i64>(<i32>value)));
 }
 export function fsubr_st0_sti(cpu: usize, record: usize): void {
   registerForm(cpu, record, SUBR, false);
@@ -176,17 +160,17 @@ export function fsubr_sti_st0(cpu: usize, record: usize): void {
 export function fsubrp(cpu: usize, record: usize): void {
   if (registerForm(cpu, record, SUBR, true)) pop(cpu);
 }
-export function fdiv_m32(cpu: usize, record: usize): void {
-  m32(cpu, record, DIV);
+export function fdiv_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, DIV, widenSingle(value));
 }
-export function fdiv_m64(cpu: usize, record: usize): void {
-  m64(cpu, record, DIV);
+export function fdiv_m64(cpu: usize, value: u64): void {
+  memoryForm(cpu, DIV, widenDouble(value));
 }
-export function fidiv_m16(cpu: usize, record: usize): void {
-  i16m(cpu, record, DIV);
+export function fidiv_m16(cpu: usize, value: u32): void {
+  memoryForm(cpu, DIV, widenInteger(<i64>(<i16>value)));
 }
-export function fidiv_m32(cpu: usize, record: usize): void {
-  i32m(cpu, record, DIV);
+export function fidiv_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, DIV, widenInteger(<i64>(<i32>value)));
 }
 export function fdiv_st0_sti(cpu: usize, record: usize): void {
   registerForm(cpu, record, DIV, false);
@@ -197,17 +181,17 @@ export function fdiv_sti_st0(cpu: usize, record: usize): void {
 export function fdivp(cpu: usize, record: usize): void {
   if (registerForm(cpu, record, DIV, true)) pop(cpu);
 }
-export function fdivr_m32(cpu: usize, record: usize): void {
-  m32(cpu, record, DIVR);
+export function fdivr_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, DIVR, widenSingle(value));
 }
-export function fdivr_m64(cpu: usize, record: usize): void {
-  m64(cpu, record, DIVR);
+export function fdivr_m64(cpu: usize, value: u64): void {
+  memoryForm(cpu, DIVR, widenDouble(value));
 }
-export function fidivr_m16(cpu: usize, record: usize): void {
-  i16m(cpu, record, DIVR);
+export function fidivr_m16(cpu: usize, value: u32): void {
+  memoryForm(cpu, DIVR, widenInteger(<i64>(<i16>value)));
 }
-export function fidivr_m32(cpu: usize, record: usize): void {
-  i32m(cpu, record, DIVR);
+export function fidivr_m32(cpu: usize, value: u32): void {
+  memoryForm(cpu, DIVR, widenInteger(<i64>(<i32>value)));
 }
 export function fdivr_st0_sti(cpu: usize, record: usize): void {
   registerForm(cpu, record, DIVR, false);

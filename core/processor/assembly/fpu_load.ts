@@ -22,7 +22,7 @@ import {
   stackUnderflow,
   top,
 } from './fpu';
-import { load16, load32, load64, readAddress } from './memory';
+import { readAddress } from './memory';
 
 /** Pushes a number of a shorter format: SNaNs are invalid and become quiet. */
 // @ts-ignore: decorator
@@ -35,14 +35,12 @@ function pushWidened(cpu: usize, value: v128): void {
   else push(cpu, significand, se, <u32>(upper >> 32));
 }
 
-export function fld_m32(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  pushWidened(cpu, widenSingle(load32(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))));
+export function fld_m32(cpu: usize, value: u32): void {
+  pushWidened(cpu, widenSingle(value));
 }
 
-export function fld_m64(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  pushWidened(cpu, widenDouble(load64(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))));
+export function fld_m64(cpu: usize, value: u64): void {
+  pushWidened(cpu, widenDouble(value));
 }
 
 export function fld_m80(cpu: usize, record: usize): void {
@@ -71,19 +69,16 @@ export function pushMasked(cpu: usize): void {
   put(slot(cpu, register), 0xc000000000000000, 0xffff);
 }
 
-export function fild_m16(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  pushExact(cpu, widenInteger(<i64>(<i16>load16(cpu, load<u16>(record, RECORD_segment), operand(cpu, record)))));
+export function fild_m16(cpu: usize, value: u32): void {
+  pushExact(cpu, widenInteger(<i64>(<i16>value)));
 }
 
-export function fild_m32(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  pushExact(cpu, widenInteger(<i64>(<i32>load32(cpu, load<u16>(record, RECORD_segment), operand(cpu, record)))));
+export function fild_m32(cpu: usize, value: u32): void {
+  pushExact(cpu, widenInteger(<i64>(<i32>value)));
 }
 
-export function fild_m64(cpu: usize, record: usize): void {
-  enter(cpu, record);
-  pushExact(cpu, widenInteger(<i64>load64(cpu, load<u16>(record, RECORD_segment), operand(cpu, record))));
+export function fild_m64(cpu: usize, value: u64): void {
+  pushExact(cpu, widenInteger(<i64>value));
 }
 
 // @ts-ignore: decorator

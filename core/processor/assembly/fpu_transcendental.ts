@@ -277,7 +277,7 @@ export function f2xm1(cpu: usize, record: usize): void {
   const e = effectiveExponent(s, se) - BIAS;
   if (e >= 0) {
     const one = e == 0 && s == INTEGER_BIT;
-    commit(cpu, at, one && negative ? pair(INTEGER_BIT, <u64>(0x8000 | (BIAS - 1))) : pair(s, <u64>se | (<u64>(one ? 0 : PE) << 32)));
+    commit(cpu, at, one && negative ? pair(INTEGER_BIT, <u64>(0x8000 | (BIAS - 1)) | (<u64>PE << 32)) : pair(s, <u64>se | (<u64>PE << 32)));
     return;
   }
   // t = x ln 2, whose significand is below 2^128 and may need normalizing for its precision's sake.
@@ -451,10 +451,12 @@ function logarithmPlusOne(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 
   const invalid = withFlags(indefinite(), IE);
   const xSign = xse & 0x8000;
   const sign = (xse ^ yse) & 0x8000;
-  const before: u32 = isDenormal(x, xse) || isDenormal(y, yse) ? DE : 0;
+  let before: u32 = isDenormal(x, xse) || isDenormal(y, yse) ? DE : 0;
   if (isInfinite(x, xse)) return xSign || y == 0 ? invalid : infinity(sign, before);
   if (isInfinite(y, yse)) return x == 0 ? invalid : infinity(sign, before);
   if (x == 0 || y == 0) return pair(0, <u64>sign | (<u64>before << 32));
+  // Inexact even where it happens to come out exactly.
+  before |= PE;
   const e = effectiveExponent(x, xse) - BIAS;
   const s = x << clz(x);
   const ys = (yse & 0x8000) >> 15;
