@@ -97,6 +97,15 @@ describe('LoadHistory', () => {
   });
 });
 
+describe('a sparkline of samples that come a little late each time', () => {
+  it('has no holes', () => {
+    const history = new LoadHistory();
+    let time = START;
+    for (let i = 0; i < 70; i++) history.push(sample(0, 0.3, { time: (time += 1013), interval: 1.013 }));
+    expect([...history.sparkline(60, time)].filter((v) => Number.isNaN(v))).toEqual([]);
+  });
+});
+
 describe('stack', () => {
   it('sums from below, never above 1, and keeps holes', () => {
     expect(stack([[0.5, null], [0.25, null], [0.5, null]])).toEqual([[0.5, null], [0.75, null], [1, null]]);

@@ -158,7 +158,11 @@ export class LoadHistory {
       if (back < 0) continue;
       let busy = 0;
       for (const rows of this.#fractions) busy += rows[0]![slot]! + rows[1]![slot]! + rows[2]![slot]!;
-      out[count - 1 - back] = busy / Math.max(1, this.vcpus);
+      const value = busy / Math.max(1, this.vcpus);
+      out[count - 1 - back] = value;
+      // A sample stands for its whole interval: seconds do not begin when samples do, and some second would go without.
+      const covers = Math.floor((this.#times[slot]! - this.#intervals[slot]! * 1000) / 1000) + 1;
+      for (let second = last - back - 1; second >= covers && last - second < count; second--) out[count - 1 - (last - second)] = value;
     }
     return out;
   }

@@ -1,5 +1,8 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tripleFault, writeGuest } from '../guests/multiboot.ts';
 import { guest, missing } from '../guests/ringside.ts';
 import { CHROMIUM, complaints, consoleText, launchBrowser, openApp, startApp, stateOf } from './app.ts';
 import type { App } from './app.ts';
@@ -253,6 +256,48 @@ describe.skipIf(CHROMIUM === undefined)('the app in a browser', () => {
         expect(complaints.get(page)).toEqual([]);
       },
     );
+  });
+
+  describe('when things go wrong', () => {
+    let other: App;
+    let page: Page;
+    beforeAll(async () => {
+      other = await startApp(['--pcpus', '1'], (state) => {
+        mkdirSync(path.join(state, 'vms'));
+        writeFileSync(path.join(state, 'vms', 'damaged.json'), '{ "name": "half a ');
+        writeGuest(path.join(state, 'triple'), tripleFault);
+      });
+      page = await openApp(browser, other);
+    });
+    afterAll(async () => {
+      await page?.context().close();
+      await other?.close();
+    });
+
+    it('lists a damaged definition with its reason', async () => {
+      const damaged = page.getByRole('region', { name: 'Cannot be read' });
+      await damaged.getByText('damaged.json', { exact: true }).waitFor();
+      expect(await damaged.innerText()).toContain(path.join(other.state, 'vms', 'damaged.json'));
+    });
+
+    it('shows why a VM crashed, and its log', async () => {
+      await page.getByRole('button', { name: 'New', exact: true }).click();
+      const dialog = page.getByRole('dialog', { name: 'New virtual machine' });
+      await dialog.getByText('A Linux kernel, or').click();
+      await dialog.getByLabel('Kernel file').fill(path.join(other.state, 'triple'));
+      for (let i = 0; i < 3; i++) await dialog.getByRole('button', { name: 'Next' }).click();
+      await dialog.getByRole('button', { name: 'Create and start' }).click();
+      await expect.poll(() => stateOf(page, 'triple'), SOON).toBe('crashed');
+      const banner = page.getByRole('alert').filter({ hasText: 'This VM crashed' });
+      expect(await banner.innerText()).toMatch(/triple fault/i);
+      await banner.getByRole('button', { name: 'Open the log' }).click();
+      await expect.poll(() => page.getByRole('log').innerText(), SOON).toMatch(/triple fault/i);
+    });
+
+    it('says that the connection is lost', async () => {
+      await other.close();
+      await page.getByText('The connection to Ringside is lost.').waitFor();
+    });
   });
 
   it('refuses a page without the token', async () => {

@@ -29,8 +29,9 @@ export interface App {
 }
 
 /** Starts the server on a state folder of its own. Its first start in a fresh checkout builds, which takes a while. */
-export function startApp(args: readonly string[] = []): Promise<App> {
+export function startApp(args: readonly string[] = [], prepare?: (state: string) => void): Promise<App> {
   const state = mkdtempSync(path.join(tmpdir(), 'ringside-e2e-'));
+  prepare?.(state);
   const child = spawn(process.execPath, [COMMAND, 'serve', '--state', state, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   return new Promise((resolve, reject) => {
     let output = '';
