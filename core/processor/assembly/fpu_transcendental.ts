@@ -465,7 +465,7 @@ function logarithmPlusOne(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 
   if (e >= 0 || (e == -1 && !xSign) || (e == -2 && xSign && s > 0x95f619980c4336f7) || (e == -1 && xSign)) {
     // Outside the documented range: the logarithm of the sum itself, or x where there is none.
     if (xSign) {
-      if (e >= 0) return pair(x, <u64>xse | (<u64>PE << 32));
+      if (e >= 0) return pair(x, <u64>xse | (<u64>before << 32));
       const m = subtract128(pair(0, INTEGER_BIT), shiftRight128(pair(0, s), -e));
       const n = leadingZeros128(m);
       return withFlags(logarithm(cpu, -n, shiftLeft128(m, n), ys, ye, yn), before);
