@@ -1,7 +1,7 @@
 /**
  * Floating point with exceptions unmasked: which are reported, what stays as it was, when a store or a pop does not happen. Inputs as in
  * inputs.ts with other control words. `node test/conformance/exceptions.ts` records what the CPU under us does into exceptions.bin.gz: of
- * each run a 16-bit hash, XORed with that of the unchanged input.
+ * each run a 16-bit hash.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -61,7 +61,10 @@ export function readExceptions(): Map<string, Uint16Array> {
   const length = bytes.readUInt32LE(0);
   let at = 4 + length;
   for (const [name, count] of JSON.parse(bytes.subarray(4, 4 + length).toString()) as [string, number][]) {
-    out.set(name, Uint16Array.from({ length: count }, (_, i) => bytes.readUInt16LE(at + 2 * i)));
+    out.set(
+      name,
+      Uint16Array.from({ length: count }, (_, i) => bytes.readUInt16LE(at + 2 * i)),
+    );
     at += 2 * count;
   }
   return out;

@@ -6,7 +6,9 @@ export * from './fpu_store';
 export * from './fpu_compare';
 export * from './fpu_environment';
 export * from './fpu_step';
-export * from './fpu_transcendental';
+export * from './fpu_arctangent';
+export * from './fpu_logarithm';
+export * from './fpu_trigonometry';
 export {
   sseApproximate,
   sseArithmetic,

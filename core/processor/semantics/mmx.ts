@@ -32,13 +32,14 @@ const two =
   };
 
 const BYTES = v128.const(Array.from({ length: 16 }, (_, i) => i));
-const shuffle = (a: Expr, b: Expr, lanes: readonly number[]): Expr => op('i8x16.shuffle', [a, b], [...lanes, ...Array.from({ length: 16 - lanes.length }, () => 0)]);
-const lanes = (bytes: number, elements: readonly number[]): number[] => elements.flatMap((x) => Array.from({ length: bytes }, (_, i) => x * bytes + i));
+const shuffle = (a: Expr, b: Expr, lanes: readonly number[]): Expr =>
+  op('i8x16.shuffle', [a, b], [...lanes, ...Array.from({ length: 16 - lanes.length }, () => 0)]);
+const lanes = (bytes: number, elements: readonly number[]): number[] =>
+  elements.flatMap((x) => Array.from({ length: bytes }, (_, i) => x * bytes + i));
 /** Destination below, source above. */
 const join = (a: Expr, b: Expr): Expr => op('i8x16.shuffle', [a, b], lanes(8, [0, 2]));
 
-const pack =
-  (name: OpName): Family =>
+const pack = (name: OpName): Family =>
   two((a, b, e) => {
     const both = e.f.let(join(a, b));
     return op(name, [both, both]);
@@ -141,5 +142,6 @@ const OWN: Record<string, Family> = {
 export const mmxFamilies: Record<string, Family> = {
   ...Object.fromEntries(SHARED.map((name) => [`mmx_${name}`, mmx(sseInteger[name]!)])),
   ...Object.fromEntries(Object.entries(OWN).map(([name, family]) => [`mmx_${name}`, mmx(family)])),
-  mmx_cvtpi2ps: unlessMemory(integersToSingles), mmx_cvtpi2pd: unlessMemory(integersToDoubles),
+  mmx_cvtpi2ps: unlessMemory(integersToSingles),
+  mmx_cvtpi2pd: unlessMemory(integersToDoubles),
 };

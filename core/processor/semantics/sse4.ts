@@ -11,7 +11,8 @@ const elements = (bytes: 1 | 2 | 4 | 8, value: (i: number) => number): Expr => {
   return v128.const(out);
 };
 const TYPE = { 1: 'i8x16', 2: 'i16x8', 4: 'i32x4', 8: 'i64x2' } as const;
-const splat = (bytes: 1 | 2 | 4 | 8, value: Expr): Expr => op(`${TYPE[bytes]}.splat` as OpName, [bytes === 8 && value.type === 'i32' ? i64.extend_u(value) : value]);
+const splat = (bytes: 1 | 2 | 4 | 8, value: Expr): Expr =>
+  op(`${TYPE[bytes]}.splat` as OpName, [bytes === 8 && value.type === 'i32' ? i64.extend_u(value) : value]);
 
 const insert =
   (bytes: 1 | 4 | 8): Family =>
@@ -38,7 +39,10 @@ const insertps: Family = (e) => {
   const imm = e.read(2);
   const d = e.readVector(0);
   const from = e.isMemory(1) ? i32.const(0) : i32.shl(i32.shr_u(imm, i32.const(6)), i32.const(2));
-  const element = op('i8x16.swizzle', [s, op('i8x16.add', [v128.const([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]), op('i8x16.splat', [from])])]);
+  const element = op('i8x16.swizzle', [
+    s,
+    op('i8x16.add', [v128.const([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]), op('i8x16.splat', [from])]),
+  ]);
   const to = op('i32x4.eq', [splat(4, i32.and(i32.shr_u(imm, i32.const(4)), i32.const(3))), elements(4, (i) => i)]);
   e.writeVector(0, op('v128.andnot', [op('v128.bitselect', [element, d, to]), chosenBy(4, imm)]));
 };
@@ -75,8 +79,7 @@ const strings =
     const a = e.readVector(0);
     build(e, [e.read(2), i32.const(lengths), a, b]);
   };
-const index = (lengths: Lengths): Family =>
-  strings(lengths, (e, args) => e.setGpr(1, 32, e.helperValue('stringIndex', args, 'i32')));
+const index = (lengths: Lengths): Family => strings(lengths, (e, args) => e.setGpr(1, 32, e.helperValue('stringIndex', args, 'i32')));
 const mask = (lengths: Lengths): Family => strings(lengths, (e, args) => e.setXmm(0, e.helperValue('stringMask', args, 'v128')));
 
 export const sse4: Record<string, Family> = {
@@ -91,4 +94,3 @@ export const sse4: Record<string, Family> = {
   },
   phminposuw: (e) => e.writeVector(0, e.helperValue('minimumPosition', [e.readVector(1)], 'v128')),
 }; // prettier-ignore
-

@@ -212,7 +212,8 @@ const compare =
     const holds = select(p(0), op(`${t}.eq`, [a, b]), select(p(1), op(`${t}.lt`, [a, b]), select(p(2), op(`${t}.le`, [a, b]), ZERO)));
     const inverted = op('i32x4.splat', [i32.sub(i32.const(0), i32.shr_u(predicate, i32.const(2)))]);
     const r = op('v128.xor', [holds, inverted]);
-    if (!isScalar(format)) return e.writeVector(0, choose(e, i32.and(clear(e, DAZ), allOrdinary(e, single, [a, b])), r, 'sseCompare', args));
+    if (!isScalar(format))
+      return e.writeVector(0, choose(e, i32.and(clear(e, DAZ), allOrdinary(e, single, [a, b])), r, 'sseCompare', args));
     const x = f.let(lane(single, a));
     const y = f.let(lane(single, b));
     const good = i32.and(clear(e, DAZ), i32.and(ordinary(single, x), ordinary(single, y)));
