@@ -42,6 +42,8 @@ export class Decoder {
   #inPage = 0;
   /** Set while one instruction is decoded that may cross into the next page. */
   #crossing: { cpu: number; second: number } | undefined;
+  /** Called after everything was forgotten. */
+  onForget: () => void = () => {};
 
   constructor(memory: WebAssembly.Memory, helpers: DecoderHelpers) {
     this.#u8 = new Uint8Array(memory.buffer);
@@ -74,7 +76,7 @@ export class Decoder {
   decode(cpu: number, at: number): number {
     const mode = this.#view.getUint32(cpu + O.codeSize, true);
     const control = this.#control;
-    if (control.recordsNext + BlockHeader.size + (BLOCK_MAX + 1) * Record.size > control.recordsEnd) this.#forget();
+    if (control.recordsNext + BlockHeader.size + (BLOCK_MAX + 1) * Record.size > control.recordsEnd) this.forget();
     const header = control.recordsNext;
     const first = header + BlockHeader.size;
     const page = at >>> 12;
@@ -151,6 +153,7 @@ export class Decoder {
     v.setUint32(header + BlockHeader.offsets.next, blocks, true);
     v.setUint32(header + BlockHeader.offsets.page, page, true);
     v.setUint32(header + BlockHeader.offsets.count, (end - first) / Record.size, true);
+    v.setUint32(header + BlockHeader.offsets.entries, 0, true);
     v.setUint32(codePage + CodePage.offsets.blocks, header, true);
     for (let chunk = (at & (PAGE - 1)) >> 6; chunk <= lastOffset >> 6; chunk++) {
       const byte = codePage + CodePage.offsets.chunks + (chunk >> 3);
@@ -163,13 +166,14 @@ export class Decoder {
     v.setUint32(slot + CodeHash.offsets.record, first, true);
   }
 
-  /** The array of records is full: everything decoded is forgotten. No record is being executed. */
-  #forget(): void {
+  /** Everything decoded is forgotten (when the array of records is full). No record is being executed. */
+  forget(): void {
     const { codeHash, codePages, ramSize, records, vcpus } = this.#control;
     this.#u8.fill(0, codeHash, codeHash + CODE_HASH_ENTRIES * CodeHash.size);
     this.#u8.fill(0, codePages, codePages + (ramSize / PAGE) * CodePage.size);
     this.#control.recordsNext = records + vcpus * 2 * Record.size;
     this.#control.codeFlushes++;
+    this.onForget();
   }
 
   #register(operand: Operand, number: number, rex: number): number {

@@ -23,6 +23,33 @@ export interface Helpers {
   invalidateCode(page: number, first: number, last: number): void;
 }
 
+/** What a translator works with. */
+export interface TranslatorHost {
+  readonly memory: WebAssembly.Memory;
+  /** The handlers, and the slots for translated code after them. */
+  readonly table: WebAssembly.Table;
+  readonly trap: WebAssembly.ModuleImports;
+  readonly helpers: WebAssembly.ModuleImports;
+  /** Forgets all decoded code; not while any is executed. */
+  forget(): void;
+  note?(text: string): void;
+}
+
+/** A translator, as the engine sees it (core/translator). */
+export interface TranslatorHooks {
+  /** A run begins. */
+  enter(): void;
+  /** The block that begins with `record` is hot. */
+  request(cpu: number, record: number): void;
+  /** All decoded code was forgotten. */
+  forgotten(): void;
+}
+
+export interface EngineOptions {
+  /** Absent: the interpreter does everything. */
+  readonly translator?: (host: TranslatorHost) => TranslatorHooks;
+}
+
 export interface Engine {
   /** Runs the vCPU at address `cpu` for about `budget` instructions (at most 2^31 - 1); returns EXIT_*. What a device throws comes through. */
   run(cpu: number, budget: number): number;
@@ -37,12 +64,13 @@ export async function compileModules(read: (name: string) => Promise<BufferSourc
   return { trap: trap!, helpers: helpers!, interpreter: interpreter! };
 }
 
-export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modules: EngineModules): Engine {
+export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modules: EngineModules, options: EngineOptions = {}): Engine {
   const control = Control.view(memory.buffer, 0);
   if (control.recordsNext <= control.records) control.recordsNext = control.records + control.vcpus * 2 * Record.size;
   const env = { memory };
   const trap = new WebAssembly.Instance(modules.trap).exports;
   let decoder: Decoder;
+  let translator: TranslatorHooks | undefined;
   const undefinedOpcodes = new Map<string, number>();
   const host = {
     readPort: (cpu: number, port: number, size: number) => bus.readPort(cpu, port, size),
@@ -60,12 +88,27 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
     },
     decode: (cpu: number, at: number) => decoder.decode(cpu, at >>> 0),
     decodeOne: (cpu: number, at: number) => decoder.decodeOne(cpu, at >>> 0),
+    translate: (cpu: number, record: number) => translator?.request(cpu, record >>> 0),
   };
   const helpers = new WebAssembly.Instance(modules.helpers, { env, trap, host }).exports;
   const interpreter = new WebAssembly.Instance(modules.interpreter, { env, trap, helper: helpers }).exports;
   decoder = new Decoder(memory, helpers as unknown as ConstructorParameters<typeof Decoder>[1]);
+  translator = options.translator?.({
+    memory,
+    table: interpreter.table as WebAssembly.Table,
+    trap: trap as WebAssembly.ModuleImports,
+    helpers: helpers as WebAssembly.ModuleImports,
+    forget: () => decoder.forget(),
+  });
+  decoder.onForget = () => translator?.forgotten();
+  const run = interpreter.run as Engine['run'];
   return {
-    run: interpreter.run as Engine['run'],
+    run: !translator
+      ? run
+      : (cpu, budget) => {
+          translator.enter();
+          return run(cpu, budget);
+        },
     helpers: helpers as unknown as Helpers,
     undefinedOpcodes,
   };

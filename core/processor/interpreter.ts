@@ -5,7 +5,7 @@
 import type { Row } from '../spec/row.ts';
 import { Cpu, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record } from '../state/index.ts';
 import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
-import { HANDLERS, ROWS } from './handlers.ts';
+import { HANDLERS, ROWS, TRANSLATIONS } from './handlers.ts';
 import { InterpreterEmitter, type Import } from './interpreter-emitter.ts';
 import { families } from './semantics/index.ts';
 
@@ -124,7 +124,7 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
       return names.length - 1;
     };
     const type = module.type(['i32', 'i32'], ['i32']);
-    const slots: (number | undefined)[] = Array.from({ length: HANDLERS });
+    const slots: (number | undefined)[] = Array.from({ length: HANDLERS + TRANSLATIONS });
     const here = module.function(leaveHere());
     slots[HANDLER_STALE] = here;
     slots[HANDLER_END] = here;
@@ -137,6 +137,7 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
         if (both || row.form === 'm') slots[base + 2 * i + 1] = module.function(handler(row, size, true, type, imports));
       });
     module.table(slots);
+    module.exportTable();
     module.exportFunction('run', module.function(runLoop(tag, type, imports)));
     if (pass > 0 && names.length === before) break;
   }

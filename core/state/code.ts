@@ -55,12 +55,13 @@ export const HANDLER_TOO_LONG = 3;
 /** The first with no fixed place. */
 export const HANDLER_FIRST = 8;
 
-/** Before each block of records: the next block of the same physical page (address, or 0), and how many records. */
-export const BlockHeader = struct('BlockHeader', { next: 'u32', page: 'u32', count: 'u32', chunks: 'u32', reserved: 'u64' });
+/** Before each block of records: the next block of the same physical page (address, or 0), how many records, and how often it was entered (counted for the translator). */
+export const BlockHeader = struct('BlockHeader', { next: 'u32', page: 'u32', count: 'u32', chunks: 'u32', entries: 'u32', reserved: 'u32' });
 
 /** Direct-mapped: physical address (RAM offset) | mode in the key -> record. */
 export const CodeHash = struct('CodeHash', { key: 'u64', record: 'u32', reserved: 'u32' });
 export const CODE_HASH_ENTRIES = 1 << 16;
 
-/** Per 4 KiB page of RAM: its blocks, and which 64-byte chunks hold decoded instructions. */
-export const CodePage = struct('CodePage', { blocks: 'u32', reserved: 'u32', chunks: 'u64' });
+/** Per 4 KiB page of RAM: its blocks, which 64-byte chunks hold decoded instructions, and 1 if code of it was translated: then all its blocks
+ *  become stale together. */
+export const CodePage = struct('CodePage', { blocks: 'u32', translated: 'u32', chunks: 'u64' });

@@ -38,6 +38,10 @@ export const Control = struct('Control', {
   romWritable: 'u32',
   /** Held while decoded code is linked or unlinked (assembly/codepages.ts). */
   codeLock: 'u32',
+  /** Times that a block is entered before its translation is asked for; 0: never. */
+  translateAfter: 'u32',
+  /** Which translator's slots the records hold (a number for each engine): another's are forgotten first. */
+  translator: 'u32',
 });
 
 export const MAGIC = 0x52494e47;

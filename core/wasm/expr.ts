@@ -119,6 +119,9 @@ export function op(name: OpName, args: readonly Expr[], immediate: number | Arra
     if (args[i]!.type !== LETTER[signature[i]!]) throw new Error(`${name}: operand ${i} is ${args[i]!.type}, not ${LETTER[signature[i]!]}`);
   const fold = FOLD32[name];
   if (fold && typeof a?.value === 'number' && typeof b?.value === 'number') return i32c(fold(a.value, b.value));
+  if (typeof a?.value === 'number' && typeof b?.value === 'number' && (name === 'i64.eq' || name === 'i64.ne'))
+    return i32c(Number((a.value === b.value) === (name === 'i64.eq')));
+  if (name === 'i64.and' && b?.value === -1) return a!;
   if (b?.value === 0 && /\.(add|sub|or|xor|shl|shr_s|shr_u)$/.test(name) && name.startsWith('i') && b.type === result) return a!;
   if (name === 'i64.extend_i32_u' && typeof a!.value === 'number') return i64c(a!.value >>> 0);
   if (name === 'i64.extend_i32_s' && typeof a!.value === 'number') return i64c(a!.value);

@@ -15,10 +15,19 @@ export class FunctionBuilder {
   readonly #free: Partial<Record<Type, LocalRef[]>> = {};
   #body = new Bytes();
   #depth = 0;
+  readonly #keepConstants: boolean;
+  #scope: LocalRef[] | undefined;
 
-  constructor(params: readonly Type[], results: readonly Type[]) {
+  /** `keepConstants`: `let` gives constants back as they are, so that what is made of them folds. */
+  constructor(params: readonly Type[], results: readonly Type[], keepConstants = false) {
     this.params = params;
     this.results = results;
+    this.#keepConstants = keepConstants;
+  }
+
+  /** How many constructs are open. */
+  get depth(): number {
+    return this.#depth;
   }
 
   param(index: number): LocalRef {
@@ -27,10 +36,22 @@ export class FunctionBuilder {
 
   /** A new local, zero at first. */
   local(type: Type): LocalRef {
-    const free = this.#free[type]?.pop();
-    if (free) return free;
-    this.#locals.push(type);
-    return local(type, this.params.length + this.#locals.length - 1);
+    let l = this.#free[type]?.pop();
+    if (!l) {
+      this.#locals.push(type);
+      l = local(type, this.params.length + this.#locals.length - 1);
+    }
+    this.#scope?.push(l);
+    return l;
+  }
+
+  /** Locals made inside are free for others afterwards. */
+  scope(inside: () => void): void {
+    const outer = this.#scope;
+    this.#scope = [];
+    inside();
+    for (const l of this.#scope) this.release(l);
+    this.#scope = outer;
   }
 
   /** Gives a local back for reuse. */
@@ -38,8 +59,15 @@ export class FunctionBuilder {
     (this.#free[l.type] ??= []).push(l);
   }
 
-  /** Evaluates now, once. */
+  /** Evaluates now, once. What it returns is not assigned to: see `variable`. */
   let(value: Expr): LocalRef {
+    // A constant is as good as a local that nobody assigns to.
+    if (this.#keepConstants && value.value !== undefined) return value as LocalRef;
+    return this.variable(value);
+  }
+
+  /** A new local with a value. */
+  variable(value: Expr): LocalRef {
     const l = this.local(value.type);
     this.set(l, value);
     return l;
@@ -87,6 +115,13 @@ export class FunctionBuilder {
     this.#body.u8(0x13);
     this.#body.u32(typeIndex);
     this.#body.u8(0);
+  }
+
+  /** A tail call of function `index`. */
+  returnCall(index: number, args: readonly Expr[]): void {
+    for (const a of args) a.emit(this.#body);
+    this.#body.u8(0x12);
+    this.#body.u32(index);
   }
 
   unreachable(): void {

@@ -23,6 +23,7 @@ export class ModuleBuilder {
   #importedFunctions = 0;
   #importedTags = 0;
   #table: (number | undefined)[] = [];
+  #tableImport = false;
   #memory = false;
 
   /** The index of a function type. */
@@ -73,6 +74,16 @@ export class ModuleBuilder {
     this.#exports.push({ name, kind: 0, index });
   }
 
+  /** The table, as "table". */
+  exportTable(): void {
+    this.#exports.push({ name: 'table', kind: 1, index: 0 });
+  }
+
+  /** Imports `env.table` in place of an own one. */
+  importTable(): void {
+    this.#tableImport = true;
+  }
+
   exportTag(name: string, index: number): void {
     this.#exports.push({ name, kind: 4, index });
   }
@@ -95,13 +106,19 @@ export class ModuleBuilder {
       out.append(b);
     };
     section(1, this.#typeBytes.length, (b) => this.#typeBytes.forEach((t) => b.append(t)));
-    section(2, this.#imports.length + Number(this.#memory), (b) => {
+    section(2, this.#imports.length + Number(this.#memory) + Number(this.#tableImport), (b) => {
       if (this.#memory) {
         b.name('env');
         b.name('memory');
         b.bytes([2, 3]); // memory, shared with a maximum
         b.u32(1);
         b.u32(MEMORY_MAX_PAGES);
+      }
+      if (this.#tableImport) {
+        b.name('env');
+        b.name('table');
+        b.bytes([1, 0x70, 0]); // table of functions, of any size
+        b.u32(0);
       }
       for (const i of this.#imports) {
         b.name(i.module);

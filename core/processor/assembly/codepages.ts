@@ -13,6 +13,7 @@ import {
   CODEPAGE_SIZE,
   CODEPAGE_blocks,
   CODEPAGE_chunks,
+  CODEPAGE_translated,
   CONTROL_codeLock,
   CONTROL_codePages,
   CONTROL_invalidations,
@@ -71,6 +72,7 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
   let chunks: u64 = 0;
   let link = at + CODEPAGE_blocks;
   let block = <usize>load<u32>(link);
+  let hit = false;
   while (block != 0) {
     const next = load<u32>(block, BLOCKHEADER_next);
     const records = block + BLOCKHEADER_SIZE;
@@ -85,6 +87,7 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
       if (begin + length - 1 > high) high = begin + length - 1;
     }
     if (low <= last && high >= first) {
+      hit = true;
       for (let record = records; record < end; record += RECORD_SIZE) atomic.store<u32>(record + RECORD_handler, HANDLER_STALE);
       store<u32>(link, next);
     } else {
@@ -92,6 +95,17 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
       link = block + BLOCKHEADER_next;
     }
     block = next;
+  }
+  if (hit && load<u32>(at, CODEPAGE_translated)) {
+    // Translations reach over blocks: none of this page may be entered any more.
+    for (block = <usize>load<u32>(at, CODEPAGE_blocks); block != 0; block = <usize>load<u32>(block, BLOCKHEADER_next)) {
+      const records = block + BLOCKHEADER_SIZE;
+      const end = records + <usize>load<u32>(block, BLOCKHEADER_count) * RECORD_SIZE;
+      for (let record = records; record < end; record += RECORD_SIZE) atomic.store<u32>(record + RECORD_handler, HANDLER_STALE);
+    }
+    store<u32>(at, 0, CODEPAGE_blocks);
+    store<u32>(at, 0, CODEPAGE_translated);
+    chunks = 0;
   }
   store<u64>(at, chunks, CODEPAGE_chunks);
   unlockCode();

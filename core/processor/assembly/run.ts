@@ -1,12 +1,15 @@
 /** Between blocks: events, the delivery of faults and interrupts, and the way from an address to decoded records. */
 import {
 
+  BLOCKHEADER_SIZE,
+  BLOCKHEADER_entries,
   CODE_64,
   CODEHASH_SIZE,
   CODEHASH_key,
   CODEHASH_record,
   CODE_HASH_ENTRIES,
   CONTROL_codeHash,
+  CONTROL_translateAfter,
   CPU_budget,
   CPU_chain,
   CPU_codeSize,
@@ -65,6 +68,8 @@ const NOT_RAM: u32 = 0xffffffff;
 const DR7_ENABLES: u32 = 0xff;
 /** Where CS ends within this of an instruction, each is checked by itself. */
 const NEAR_LIMIT: u64 = 4096 + 16;
+/** Entries after the first request at which a translation does not wait for company any longer. */
+const TRANSLATE_URGENT: u32 = 32;
 
 /** Decodes the block at RAM offset `at` and enters it in the hash; returns its first record. */
 @external("host", "decode")
@@ -72,6 +77,9 @@ declare function decode(cpu: usize, at: u32): u32;
 /** Decodes one instruction into the vCPU's scratch block, which is in no hash. */
 @external("host", "decodeOne")
 declare function decodeOne(cpu: usize, at: u32): u32;
+/** Asks for the translation of the block that begins with `record`: it may have taken place when this returns, or come later. */
+@external("host", "translate")
+declare function translate(cpu: usize, record: u32): void;
 
 /** What comes before each block: the record to execute next, or EXIT_*. May throw a fault. */
 export function prepare(cpu: usize): u32 {
@@ -209,10 +217,16 @@ function find(cpu: usize, one: bool): u32 {
     // Decoding may forget all records, the waiting branch's too: it finds its target next time.
     return decode(cpu, at);
   }
-  if (chain != 0) {
-    store<u32>(chain, record, RECORD_target);
-    store<u32>(cpu, 0, CPU_chain);
+  if (chain != 0) store<u32>(cpu, 0, CPU_chain);
+  const after = load<u32>(0, CONTROL_translateAfter);
+  if (after != 0) {
+    // Branches to a block are linked only when its translation was decided on: what is linked is not counted.
+    const entries = load<u32>(record - BLOCKHEADER_SIZE, BLOCKHEADER_entries) + 1;
+    store<u32>(record - BLOCKHEADER_SIZE, entries, BLOCKHEADER_entries);
+    if (entries == after || entries == after + TRANSLATE_URGENT) translate(cpu, record);
+    if (entries <= after + TRANSLATE_URGENT) return record;
   }
+  if (chain != 0) store<u32>(chain, record, RECORD_target);
   return record;
 }
 

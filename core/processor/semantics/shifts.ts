@@ -84,9 +84,9 @@ const rotateCarry =
     shift((e2, w, a, n) => {
       const { f } = e2;
       const t = integer(w);
-      const value = f.let(a);
-      const carry = f.let(e2.carry());
-      const left32 = f.let(fit(n, 32));
+      const value = f.variable(a);
+      const carry = f.variable(e2.carry());
+      const left32 = f.variable(fit(n, 32));
       if (w < 32) f.set(left32, i32.rem_u(left32, i32.const(w + 1)));
       f.block((done) =>
         f.loop((again) => {

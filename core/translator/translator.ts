@@ -1,0 +1,148 @@
+/** Translates hot blocks of one machine, in one thread: chosen by `find` (processor/assembly/run.ts), entered through the table of handlers. */
+import type { TranslatorHost, TranslatorHooks } from '../processor/engine.ts';
+import { HANDLERS, TRANSLATIONS } from '../processor/handlers.ts';
+import { BlockHeader, CodePage, CODE_16, Control, Cpu, Record } from '../state/index.ts';
+import { buildModule } from './compile.ts';
+import { buildGlue } from './glue.ts';
+import { Finder, type Region } from './region.ts';
+
+const R = Record.offsets;
+
+export interface TranslatorOptions {
+  /** Times a block is entered before it is translated. */
+  readonly after?: number;
+  /** Regions that are compiled together, if they come in time. */
+  readonly batch?: number;
+  /** Told of every region, before it is compiled. */
+  readonly onRegion?: (region: Region) => void;
+}
+
+export interface TranslatorStatistics {
+  regions: number;
+  modules: number;
+  /** x86 instructions in regions. */
+  instructions: number;
+  /** Bytes of WebAssembly. */
+  bytes: number;
+  /** Milliseconds: finding and building regions, and WebAssembly's own compilation of them. */
+  building: number;
+  compiling: number;
+  /** Regions that could not be built. */
+  failures: number;
+}
+
+const AFTER = 40;
+const BATCH = 16;
+
+export class Translator implements TranslatorHooks {
+  readonly statistics: TranslatorStatistics = { regions: 0, modules: 0, instructions: 0, bytes: 0, building: 0, compiling: 0, failures: 0 };
+  readonly #host: TranslatorHost;
+  readonly #options: TranslatorOptions;
+  readonly #view: DataView;
+  readonly #control;
+  readonly #finder: Finder;
+  readonly #glue: WebAssembly.Exports;
+  /** Handlers that entries had before. */
+  readonly #originals = new Map<number, number>();
+  #queue: { record: number; page: number; mode: number }[] = [];
+  #slots = 0;
+  readonly #id = 1 + Math.floor(Math.random() * 0xffff_fffe);
+
+  constructor(host: TranslatorHost, options: TranslatorOptions = {}) {
+    this.#host = host;
+    this.#options = options;
+    this.#view = new DataView(host.memory.buffer);
+    this.#control = Control.view(host.memory.buffer, 0);
+    this.#finder = new Finder(host.memory, this.#originals);
+    const { memory, table } = host;
+    this.#glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue()), { env: { memory, table } }).exports;
+  }
+
+  /** Before a run of this engine: the last may have been another's, whose slots mean nothing here. */
+  enter(): void {
+    const control = this.#control;
+    const full = this.#slots + 2 * (this.#options.batch ?? BATCH) > TRANSLATIONS;
+    if (control.translator !== this.#id || full) {
+      const began = control.translator !== 0 || full;
+      control.translator = this.#id;
+      control.translateAfter = this.#options.after ?? AFTER;
+      if (began) this.#host.forget();
+    }
+  }
+
+  forgotten(): void {
+    this.#originals.clear();
+    this.#queue = [];
+    for (let i = 0; i < this.#slots; i++) this.#host.table.set(HANDLERS + i, null);
+    this.#slots = 0;
+  }
+
+  request(cpu: number, record: number): void {
+    const v = this.#view;
+    const mode = v.getUint32(cpu + Cpu.offsets.codeSize, true);
+    if (mode === CODE_16 || this.#originals.has(record)) return;
+    const first = !this.#queue.some((q) => q.record === record);
+    if (first && v.getUint32(record + R.handler, true) >= HANDLERS) return;
+    const page = v.getUint32(record - BlockHeader.size + BlockHeader.offsets.page, true);
+    if (first) this.#queue.push({ record, page, mode });
+    if (!first || this.#queue.length >= (this.#options.batch ?? BATCH)) this.#flush();
+  }
+
+  #flush(): void {
+    const began = performance.now();
+    const queue = this.#queue;
+    this.#queue = [];
+    const found: { region: Region; original: number }[] = [];
+    for (const { record, page, mode } of queue) {
+      const original = this.#finder.handler(record);
+      if (original === 0 || this.#originals.has(record)) continue;
+      const region = this.#finder.find(record, page, mode);
+      if (region) found.push({ region, original });
+    }
+    if (found.length === 0 || this.#slots + found.length > TRANSLATIONS) return;
+    for (const { region } of found) this.#options.onRegion?.(region);
+    const bytes = this.#build(found);
+    const built = performance.now();
+    if (bytes) this.#install(found, bytes);
+    this.statistics.building += built - began;
+    this.statistics.compiling += performance.now() - built;
+  }
+
+  #build(found: { region: Region; original: number }[]): Uint8Array<ArrayBuffer> | undefined {
+    try {
+      return buildModule(found, this.#view);
+    } catch (error) {
+      this.statistics.failures++;
+      if (found.length === 1) {
+        this.#host.note?.(`a region could not be translated: ${error instanceof Error ? error.message : String(error)}`);
+        return undefined;
+      }
+      // The others shall not suffer for one.
+      for (const one of found.splice(0)) {
+        const bytes = this.#build([one]);
+        if (bytes) this.#install([one], bytes);
+      }
+      return undefined;
+    }
+  }
+
+  #install(found: readonly { region: Region; original: number }[], bytes: Uint8Array<ArrayBuffer>): void {
+    const { memory, table, trap, helpers } = this.#host;
+    const module = new WebAssembly.Module(bytes);
+    const helper = { ...helpers, ...this.#glue };
+    const { exports } = new WebAssembly.Instance(module, { env: { memory, table }, trap, helper });
+    const v = this.#view;
+    found.forEach(({ region, original }, i) => {
+      const slot = HANDLERS + this.#slots++;
+      table.set(slot, exports[String(i)]);
+      this.#originals.set(region.entry, original);
+      v.setUint32(region.entry + R.handler, slot, true);
+      const page = this.#control.codePages + region.page * CodePage.size;
+      v.setUint32(page + CodePage.offsets.translated, 1, true);
+      this.statistics.regions++;
+      this.statistics.instructions += region.instructions;
+    });
+    this.statistics.modules++;
+    this.statistics.bytes += bytes.length;
+  }
+}
