@@ -254,7 +254,7 @@ export function buildModule(regions: readonly { region: Region; original: number
   const tag = module.importTag('trap', 'fault');
   const imports = new Imports();
   const type = module.type(['i32', 'i32'], ['i32']);
-  const functions = regions.map(({ region, original }) => buildRegion(region, view, imports, type, tag, original));
+  const functions = regions.map(({ region, original }) => buildRegion(region, view, imports.find, type, tag, original));
   for (const i of imports.list) module.importFunction('helper', i.name, i.params, i.results);
   functions.forEach((f, i) => module.exportFunction(String(i), module.function(f)));
   return module.encode();

@@ -3,7 +3,7 @@
  * exceptions that loop. INT3 stands where the instruction may end; vector and stack frame tell what happened.
  */
 import type { ProcessorBus } from '../../core/bus/processor.ts';
-import { createEngine, type Engine, type EngineModules } from '../../core/processor/engine.ts';
+import { createEngine, type Engine, type EngineModules, type EngineOptions } from '../../core/processor/engine.ts';
 import { CODE_32, CODE_64, CPUS, Control, Cpu, MAGIC, MIB, VERSION, layout } from '../../core/state/index.ts';
 import {
   AF,
@@ -88,7 +88,7 @@ export class ConformanceMachine {
   readonly #clean: Uint8Array;
   #codeLength = 0;
 
-  constructor(mode: Mode, modules: EngineModules) {
+  constructor(mode: Mode, modules: EngineModules, options: EngineOptions = {}) {
     this.mode = mode;
     const { pages, ram, ...places } = layout(1, RAM);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
@@ -105,7 +105,7 @@ export class ConformanceMachine {
     });
     // The decoder asks what the model has once, when it is made.
     Cpu.view(memory.buffer, this.#cpu).features.fill(0xffffffff);
-    this.#engine = createEngine(memory, BUS, modules);
+    this.#engine = createEngine(memory, BUS, modules, options);
     this.#writeTables();
     this.#setMode();
     this.#clean = this.#bytes.slice(this.#cpu, this.#cpu + Cpu.size);
