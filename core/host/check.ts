@@ -41,8 +41,8 @@ export function checkMachine(
     throw new UserError(`A VM has ${most} for now, not ${draft.vcpus}: several vCPUs are not there yet.`, 'vcpus');
   }
   if (draft.cpu !== undefined) checkCpu(draft.cpu);
-  if (draft.engine !== undefined && draft.engine !== 'interpreter') {
-    throw new UserError(`The engine "${draft.engine}" is not there yet: only "interpreter" is.`, 'engine');
+  if (draft.engine === 'kvm') {
+    throw new UserError('The engine "kvm" is not there yet: only "interpreter" and "translator" are.', 'engine');
   }
   if (draft.technique === 'para' || draft.technique === 'hardware' || draft.technique === 'full') {
     throw new UserError(`The technique "${draft.technique}" is not there yet: leave it at "automatic".`, 'technique');

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { boot } from '../firmware/boot.ts';
 import { FirmwareError } from '../firmware/error.ts';
 import { Board } from '../machine/board.ts';
-import { createEngine, type Engine, type EngineModules } from '../processor/engine.ts';
+import { createEngine, type Engine, type EngineModules, type TranslatorHost } from '../processor/engine.ts';
 import { parseCpu } from '../spec/models.ts';
 import {
   CPU_STRIDE,
@@ -18,6 +18,7 @@ import {
   SHUTDOWN_TRIPLE_FAULT,
 } from '../state/index.ts';
 import { openRaw, StorageError, type RawImage } from '../storage/raw.ts';
+import { Translator } from '../translator/index.ts';
 import type { Exit } from '../vmm/exit.ts';
 import { UserError } from './api.ts';
 import { asset } from './assets.ts';
@@ -97,7 +98,8 @@ class PcEngine implements GuestEngine {
   readonly #cpus;
 
   constructor({ memory, modules, spec }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
-    this.engine = createEngine(memory, bus, modules as unknown as EngineModules);
+    const translator = spec.engine === 'translator' ? (host: TranslatorHost): Translator => new Translator(host) : undefined;
+    this.engine = createEngine(memory, bus, modules as unknown as EngineModules, translator && { translator });
     this.#cpus = Array.from({ length: spec.vcpus }, (_, i) => Cpu.view(memory.buffer, CPUS + i * CPU_STRIDE));
   }
 

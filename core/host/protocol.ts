@@ -1,6 +1,6 @@
 /** The messages between the host's main thread and a pCPU thread. */
 import type { Stop } from '../scheduler/dispatcher.ts';
-import type { Disk, Source } from './api.ts';
+import type { Disk, Engine, Source } from './api.ts';
 import type { Outcome } from './executor.ts';
 
 /** What a machine is built from: plain data. */
@@ -11,6 +11,8 @@ export interface MachineSpec {
   readonly vcpus: number;
   /** `MODEL[,+flag,-flag]`; absent: the default model. */
   readonly cpu?: string;
+  /** Absent: the interpreter. */
+  readonly engine?: Engine;
   readonly disks: readonly Disk[];
   readonly serials: number;
   /** isa-debug-exit and pc-testdev. */

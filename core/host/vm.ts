@@ -22,6 +22,7 @@ export const specOf = (definition: VmDefinition): MachineSpec => ({
   memory: definition.memory * MIB,
   vcpus: definition.vcpus,
   cpu: definition.cpu,
+  engine: definition.engine,
   disks: definition.disks,
   serials: definition.serials,
 });
