@@ -154,6 +154,7 @@ export class Decoder {
     v.setUint32(header + BlockHeader.offsets.page, page, true);
     v.setUint32(header + BlockHeader.offsets.count, (end - first) / Record.size, true);
     v.setUint32(header + BlockHeader.offsets.entries, 0, true);
+    v.setUint32(header + BlockHeader.offsets.mode, mode, true);
     v.setUint32(codePage + CodePage.offsets.blocks, header, true);
     for (let chunk = (at & (PAGE - 1)) >> 6; chunk <= lastOffset >> 6; chunk++) {
       const byte = codePage + CodePage.offsets.chunks + (chunk >> 3);

@@ -55,8 +55,9 @@ export const HANDLER_TOO_LONG = 3;
 /** The first with no fixed place. */
 export const HANDLER_FIRST = 8;
 
-/** Before each block of records: the next block of the same physical page (address, or 0), how many records, and how often it was entered (counted for the translator). */
-export const BlockHeader = struct('BlockHeader', { next: 'u32', page: 'u32', count: 'u32', chunks: 'u32', entries: 'u32', reserved: 'u32' });
+/** Before each block of records: the next block of the same physical page (address, or 0), how many records, how often it was entered (counted for the
+ *  translator), and the mode it was decoded for (CODE_*). */
+export const BlockHeader = struct('BlockHeader', { next: 'u32', page: 'u32', count: 'u32', chunks: 'u32', entries: 'u32', mode: 'u32' });
 
 /** Direct-mapped: physical address (RAM offset) | mode in the key -> record. */
 export const CodeHash = struct('CodeHash', { key: 'u64', record: 'u32', reserved: 'u32' });

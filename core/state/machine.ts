@@ -74,8 +74,8 @@ export interface Layout {
   readonly pages: number;
 }
 
-/** Room for decoded code: 160 Ki records. */
-const RECORDS = 160 * 1024 * Record.size;
+/** Room for decoded code: 512 Ki records. */
+const RECORDS = 512 * 1024 * Record.size;
 /** Room for the state of all devices, consoles' rings included. */
 const DEVICES = 2 * MIB;
 

@@ -3,7 +3,10 @@ import {
 
   BLOCKHEADER_SIZE,
   BLOCKHEADER_entries,
+  BLOCKHEADER_mode,
+  BLOCKHEADER_next,
   CODE_64,
+  CODEPAGE_blocks,
   CODEHASH_SIZE,
   CODEHASH_key,
   CODEHASH_record,
@@ -46,6 +49,7 @@ import {
   REACH_SIZE,
   REACH_base,
   RECORD_handler,
+  RECORD_pageOffset,
 
   RECORD_position,
   RECORD_target,
@@ -59,6 +63,7 @@ import { generalProtection } from './fault';
 import { FLAG_IF, FLAG_RF, FLAG_TF } from './flags';
 import { acknowledgeInterrupt } from './host';
 import { checkCodeBreakpoint, combineFault, deliverDataBreakpoint, deliverFault, deliverInterrupt, deliverNmi, singleStep } from './interrupts';
+import { codePage } from './codepages';
 import { fetchAddress } from './paging';
 import { instructionAddress } from './operands';
 
@@ -212,13 +217,21 @@ function find(cpu: usize, one: bool): u32 {
     if (load<u32>(record, RECORD_handler) == HANDLER_STALE) record = 0;
   }
   const chain = load<u32>(cpu, CPU_chain);
+  const after = load<u32>(0, CONTROL_translateAfter);
+  if (record == 0 && after != 0) {
+    // Another block may have taken its place in the hash: as long as it is not linked it would be decoded, and counted, again and again.
+    record = findDecoded(at, mode);
+    if (record != 0) {
+      store<u64>(slot, key, CODEHASH_key);
+      store<u32>(slot, record, CODEHASH_record);
+    }
+  }
   if (record == 0) {
     store<u32>(cpu, 0, CPU_chain);
     // Decoding may forget all records, the waiting branch's too: it finds its target next time.
     return decode(cpu, at);
   }
   if (chain != 0) store<u32>(cpu, 0, CPU_chain);
-  const after = load<u32>(0, CONTROL_translateAfter);
   if (after != 0) {
     // Branches to a block are linked only when its translation was decided on: what is linked is not counted.
     const entries = load<u32>(record - BLOCKHEADER_SIZE, BLOCKHEADER_entries) + 1;
@@ -228,6 +241,16 @@ function find(cpu: usize, one: bool): u32 {
   }
   if (chain != 0) store<u32>(chain, record, RECORD_target);
   return record;
+}
+
+/** The block that was decoded at RAM offset `at` for `mode`, if the page still has it. */
+function findDecoded(at: u32, mode: u32): u32 {
+  let block = <usize>load<u32>(codePage(at >>> 12), CODEPAGE_blocks);
+  while (block != 0) {
+    if (load<u16>(block + BLOCKHEADER_SIZE, RECORD_pageOffset) == (at & 0xfff) && load<u32>(block, BLOCKHEADER_mode) == mode) return <u32>(block + BLOCKHEADER_SIZE);
+    block = <usize>load<u32>(block, BLOCKHEADER_next);
+  }
+  return 0;
 }
 
 /** A fault was thrown: by the instruction of the current record, or by `prepare`, where there is none. */
