@@ -61,7 +61,7 @@ export const BlockHeader = struct('BlockHeader', { next: 'u32', page: 'u32', cou
 
 /** Direct-mapped: physical address (RAM offset) | mode in the key -> record. */
 export const CodeHash = struct('CodeHash', { key: 'u64', record: 'u32', reserved: 'u32' });
-export const CODE_HASH_ENTRIES = 1 << 16;
+export const CODE_HASH_ENTRIES = 1 << 18;
 
 /** Per 4 KiB page of RAM: its blocks, which 64-byte chunks hold decoded instructions, and 1 if code of it was translated: then all its blocks
  *  become stale together. */
