@@ -3,7 +3,7 @@ import { families } from '../processor/semantics/index.ts';
 import {
   CODE_64, Cpu, CS, DS, ES, Reach, Record, Segment, SS,
 } from '../state/index.ts'; // prettier-ignore
-import { FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Label, type Type } from '../wasm/index.ts';
+import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Label, type Type } from '../wasm/index.ts';
 import { TranslatorEmitter, type Frame, type Import } from './emitter.ts';
 import { FLAGS_MEMORY } from './flags.ts';
 import { successors, type Block, type Region } from './region.ts';
@@ -42,7 +42,7 @@ function findLoops(blocks: readonly Block[], index: ReadonlyMap<number, number>)
   const loops = new Map<number, number>();
   for (const [from, to] of edges) if (to <= from) loops.set(to, Math.max(from, loops.get(to) ?? 0));
   // Loops lie within each other or apart.
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const [a, lastA] of loops)
       for (const [b, lastB] of loops)
@@ -52,7 +52,7 @@ function findLoops(blocks: readonly Block[], index: ReadonlyMap<number, number>)
         }
   }
   const dispatched = new Set<number>();
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     const entries = [...edges, ...[...dispatched].map((to) => [-1, to] as [number, number])];
     for (const [header, last] of loops)
@@ -65,7 +65,14 @@ function findLoops(blocks: readonly Block[], index: ReadonlyMap<number, number>)
   return { loops, dispatched };
 }
 
-export function buildRegion(region: Region, view: DataView, imports: Import, handlerType: number, tag: number, original: number): FunctionBuilder {
+export function buildRegion(
+  region: Region,
+  view: DataView,
+  imports: Import,
+  handlerType: number,
+  tag: number,
+  original: number,
+): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32'], ['i32'], true);
   const cpu = f.param(0);
   const long = region.mode === CODE_64;
@@ -100,7 +107,10 @@ export function buildRegion(region: Region, view: DataView, imports: Import, han
     if ([...used].some((at) => at === O.reach + CS * Reach.size)) doubts.push(i32.const(1));
   }
   if (doubts.length > 0)
-    f.if(doubts.reduce((x, y) => i32.or(x, y)), () => f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original)));
+    f.if(
+      doubts.reduce((x, y) => i32.or(x, y)),
+      () => f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original)),
+    );
 
   for (const n of touched) f.set(gpr[n]!, op(long ? 'i64.load' : 'i32.load', [cpu], O.gpr + n * 8));
   f.set(budget, load(O.budget));
@@ -112,20 +122,27 @@ export function buildRegion(region: Region, view: DataView, imports: Import, han
   };
 
   f.block((tail) => {
-    f.block((away) => {
-      f.try(
-        () => body(tail, away),
-        tag,
-        () => {
-          writeBack();
-          f.throw(tag);
-        },
-      );
-      f.unreachable();
+    f.block((aside) => {
+      f.block((away) => {
+        f.try(
+          () => body(tail, aside, away),
+          tag,
+          () => {
+            writeBack();
+            f.throw(tag);
+          },
+        );
+        f.unreachable();
+      });
+      writeBack();
+      f.do('i32.store', [cpu, budget], O.budget);
+      f.do('i64.store', [cpu, rip], O.rip);
+      f.returnCall(imports('dispatch', ['i32'], ['i32']), [cpu]);
     });
+    // Outside of `try`: a string instruction that faults midway has changed registers.
     writeBack();
     f.do('i32.store', [cpu, budget], O.budget);
-    f.do('i64.store', [cpu, rip], O.rip);
+    f.drop(callIndirect(handlerType, 'i32', [cpu, next], state));
     f.returnCall(imports('dispatch', ['i32'], ['i32']), [cpu]);
   });
   writeBack();
@@ -133,7 +150,7 @@ export function buildRegion(region: Region, view: DataView, imports: Import, han
   f.returnCallIndirect(handlerType, [cpu, next], op('i32.load', [next], Record.offsets.handler));
   return f;
 
-  function body(tail: Label, away: Label): void {
+  function body(tail: Label, aside: Label, away: Label): void {
     const { loops, dispatched } = findLoops(blocks, index);
     const labels: (Label | undefined)[] = [];
     const loopLabels: (Label | undefined)[] = [];
@@ -183,7 +200,9 @@ export function buildRegion(region: Region, view: DataView, imports: Import, han
           // The handler takes the record's position from the budget, and its own.
           if (instruction.position > 0) f.set(budget, i32.add(budget, i32.const(instruction.position)));
           f.set(next, i32.const(instruction.record));
-          f.br(tail);
+          // By its number: the record may be this region's own entry.
+          if (instruction.returns) f.set(state, i32.const(instruction.handler));
+          f.br(instruction.returns ? aside : tail);
           return;
         }
         e.emit(instruction, executed, () => {
@@ -203,7 +222,7 @@ export function buildRegion(region: Region, view: DataView, imports: Import, han
     /** Blocks first..last, of which `header` is the loop's that is being emitted, if it is one. */
     const emitRange = (first: number, last: number, header: number | undefined): void => {
       const items: Item[] = [];
-      for (let i = first; i <= last; ) {
+      for (let i = first; i <= last;) {
         const end = i === header ? undefined : loops.get(i);
         items.push({ first: i, last: end ?? i, loop: end !== undefined });
         i = (end ?? i) + 1;

@@ -162,7 +162,9 @@ export class TranslatorEmitter implements Emitter {
     if (o.kind === 'one') return f.let(i32.const(1));
     if (o.kind === 'imm' || o.kind === 'imms') {
       const w = o.size === 'z' || o.kind === 'imms' ? this.size : width;
-      return f.let(w === 64 ? i64.const(this.#u64(R.immediate)) : i32.const(this.#view.getInt32(this.#instruction.record + R.immediate, true)));
+      return f.let(
+        w === 64 ? i64.const(this.#u64(R.immediate)) : i32.const(this.#view.getInt32(this.#instruction.record + R.immediate, true)),
+      );
     }
     if (this.isMemory(i)) {
       const host = this.#access(forWrite ? 'modify' : 'read', this.#segment(), this.effectiveAddress(), width / 8);
@@ -322,7 +324,12 @@ export class TranslatorEmitter implements Emitter {
   #slowAddress(kind: 'read' | 'write' | 'modify', segment: number, ea: LocalRef, bytes: number): Expr {
     this.#precise();
     const name = { read: 'readAddress', write: 'storeAddress', modify: 'writeAddress' }[kind];
-    return call(this.#frame.import(name, ['i32', 'i32', 'i64', 'i32'], ['i32']), 'i32', [this.cpu, i32.const(segment), ea, i32.const(bytes)]);
+    return call(this.#frame.import(name, ['i32', 'i32', 'i64', 'i32'], ['i32']), 'i32', [
+      this.cpu,
+      i32.const(segment),
+      ea,
+      i32.const(bytes),
+    ]);
   }
 
   /** The host address of `bytes` bytes at an effective address: inline where the TLB has the page, else by the slow path. */
@@ -715,7 +722,8 @@ export class TranslatorEmitter implements Emitter {
   jumpAfter(target: Expr, commit: () => void): void {
     const { f } = this;
     const to = f.let(target);
-    if (this.#long) f.if(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
+    if (this.#long)
+      f.if(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
     else {
       const limit = op('i64.load32_u', [this.cpu], O.segments + CS * Segment.size + Segment.offsets.limit);
       f.if(i64.gt_u(to, limit), () => this.helper('generalProtection', [i32.const(0)]));
@@ -784,4 +792,3 @@ export class TranslatorEmitter implements Emitter {
     this.helper('faultNoError', [i32.const(vector)]);
   }
 }
-

@@ -44,7 +44,9 @@ export function buildFlush(): FunctionBuilder {
   const x = f.let(i64.shl(a, shift));
   const y = f.variable(i64.shl(b, shift));
   f.if(step, () => f.set(y, i64.shl(i64.const(1), shift)));
-  const minus = f.let(i32.or(i32.eq(i32.and(kind, i32.const(~3)), i32.const(FLAGS_SUB)), i32.eq(i32.and(kind, i32.const(~3)), i32.const(FLAGS_DEC))));
+  const minus = f.let(
+    i32.or(i32.eq(i32.and(kind, i32.const(~3)), i32.const(FLAGS_SUB)), i32.eq(i32.and(kind, i32.const(~3)), i32.const(FLAGS_DEC))),
+  );
   const r = f.local('i64');
   const carries = f.local('i64');
   const ones = i64.const(-1);

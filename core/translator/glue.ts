@@ -1,7 +1,7 @@
 /** What all regions of a machine call: built once for each engine. */
 import { HANDLERS } from '../processor/handlers.ts';
 import {
-  CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, Cpu, CS, Reach, Record, Segment, TlbEntry,
+  CODE_64, CODE_HASH_ENTRIES, CodeHash, Cpu, CS, Reach, Record, Segment, TlbEntry,
 } from '../state/index.ts'; // prettier-ignore
 import { FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr } from '../wasm/index.ts';
 import { buildFlush } from './flags.ts';
@@ -12,7 +12,7 @@ const O = Cpu.offsets;
  * dispatch(cpu) -> i32: goes on at `rip` where that is translated, without a trip through the run loop, and returns where it is not or where
  * anything else has to be seen to first (see `prepare` in processor/assembly/run.ts, whose short way this is).
  */
-function buildDispatch(handlerType: number): FunctionBuilder {
+function buildDispatch(handlerType: number, codeHash: number): FunctionBuilder {
   const f = new FunctionBuilder(['i32'], ['i32']);
   const cpu = f.param(0);
   const load = (offset: number): Expr => op('i32.load', [cpu], offset);
@@ -24,18 +24,18 @@ function buildDispatch(handlerType: number): FunctionBuilder {
     f.brIf(away, i32.lt_s(load(O.budget), i32.const(0)));
     const rip = f.let(load64(O.rip));
     const mode = f.let(load(O.codeSize));
-    f.if(i32.ne(mode, i32.const(CODE_64)), () =>
-      f.brIf(away, i32.ne(load(O.segments + CS * Segment.size + Segment.offsets.limit), i32.const(-1))),
-    );
-    const linear = f.let(i64.and(i64.add(rip, load64(O.reach + CS * Reach.size + Reach.offsets.base)), load64(O.linearMask)));
+    const linear = f.variable(rip);
+    f.if(i32.ne(mode, i32.const(CODE_64)), () => {
+      f.brIf(away, i32.ne(load(O.segments + CS * Segment.size + Segment.offsets.limit), i32.const(-1)));
+      f.set(linear, i64.and(i64.add(rip, load64(O.reach + CS * Reach.size + Reach.offsets.base)), load64(O.linearMask)));
+    });
     const low = f.let(i32.wrap(linear));
     const entry = f.let(i32.add(load(O.tlb), i32.and(i32.shr_u(low, i32.const(7)), i32.const(0x7fe0))));
     f.brIf(away, i64.ne(i64.and(linear, i64.const(-4096)), op('i64.load', [entry], TlbEntry.offsets.execTag)));
     const offset = f.let(i32.and(low, i32.const(0xfff)));
     const at = f.let(i32.or(i32.shl(op('i32.load', [entry], TlbEntry.offsets.physicalPage), i32.const(12)), offset));
     const hash = i32.and(i32.xor(at, i32.shr_u(at, i32.const(14))), i32.const(CODE_HASH_ENTRIES - 1));
-    const table = op('i32.load', [i32.const(0)], Control.offsets.codeHash);
-    const slot = f.let(i32.add(table, i32.mul(hash, i32.const(CodeHash.size))));
+    const slot = f.let(i32.add(i32.const(codeHash), i32.mul(hash, i32.const(CodeHash.size))));
     f.brIf(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key), at));
     f.brIf(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key + 4), i32.add(mode, i32.const(1))));
     const record = f.let(op('i32.load', [slot], CodeHash.offsets.record));
@@ -48,12 +48,13 @@ function buildDispatch(handlerType: number): FunctionBuilder {
   return f;
 }
 
-export function buildGlue(): Uint8Array<ArrayBuffer> {
+/** `codeHash`: Control.codeHash. */
+export function buildGlue(codeHash: number): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory();
   module.importTable();
   const type = module.type(['i32', 'i32'], ['i32']);
   module.exportFunction('flush', module.function(buildFlush()));
-  module.exportFunction('dispatch', module.function(buildDispatch(type)));
+  module.exportFunction('dispatch', module.function(buildDispatch(type, codeHash)));
   return module.encode();
 }

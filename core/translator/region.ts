@@ -28,6 +28,10 @@ export interface Instruction {
   readonly position: number;
   /** undefined: the interpreter goes on from here. */
   readonly row: NumberedRow | undefined;
+  /** The interpreter does it, and comes back: its handler returns in any case. */
+  readonly returns: boolean;
+  /** The interpreter's. */
+  readonly handler: number;
   readonly size: 0 | 16 | 32 | 64;
   readonly memory: boolean;
   /** Offset in the page of a direct branch's target: it may be outside of 0..4095. */
@@ -84,8 +88,8 @@ export class Finder {
     const handler = this.handler(record);
     const offset = v.getUint16(record + R.pageOffset, true);
     const length = v.getUint8(record + R.length);
-    const base = { record, offset, length, position: v.getUint8(record + R.position) };
-    const left: Instruction = { ...base, row: undefined, size: 0, memory: false, target: undefined, end: true };
+    const base = { record, handler, offset, length, position: v.getUint8(record + R.position) };
+    const left: Instruction = { ...base, row: undefined, size: 0, memory: false, target: undefined, end: true, returns: false };
     if (handler < HANDLER_FIRST) return left;
     const found = handlerRow(handler);
     if (!found) return left;
@@ -93,7 +97,8 @@ export class Finder {
     const slot = handler - found.base;
     const size = found.sizes[slot >> 1]!;
     if (row.helper) {
-      if (row.end || !(row.unit === 'x87' || INLINE_HELPERS.has(row.helper))) return left;
+      if (row.end) return { ...left, returns: true };
+      if (row.unit !== 'x87' && !INLINE_HELPERS.has(row.helper)) return left;
     } else {
       if (!families[row.family]) return left;
       // Operand-size prefixes on stack operations and branches are too rare to be worth it.
@@ -102,7 +107,7 @@ export class Finder {
     }
     const jump = !row.helper && JUMPS.has(row.family);
     const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;
-    return { ...base, row: found, size, memory: (slot & 1) === 1, target, end: row.end };
+    return { ...base, row: found, size, memory: (slot & 1) === 1, target, end: row.end, returns: false };
   }
 
   /** The region that begins with a block's first record; undefined if there is nothing to gain. */
@@ -111,7 +116,7 @@ export class Finder {
     const leaders = new Set<number>();
     const work: number[] = [entry];
     const first = this.#instruction(entry, mode);
-    if (!first.row) return undefined;
+    if (!first.row && !first.returns) return undefined;
     leaders.add(first.offset);
     while (work.length > 0 && at.size < REGION_MAX) {
       // First come, first served: what is near the entry belongs to it most.

@@ -56,7 +56,14 @@ export class TestMachine {
     this.#ram = ram;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
-    Object.assign(Control.view(memory.buffer, 0), { ...places, ram, magic: MAGIC, version: VERSION, cpus: CPUS, recordsNext: places.records });
+    Object.assign(Control.view(memory.buffer, 0), {
+      ...places,
+      ram,
+      magic: MAGIC,
+      version: VERSION,
+      cpus: CPUS,
+      recordsNext: places.records,
+    });
     this.state = Cpu.view(memory.buffer, CPUS);
     this.state.features.fill(0xffffffff);
     this.engine = createEngine(memory, BUS, modules, options);
@@ -123,7 +130,7 @@ export class TestMachine {
 
   /** Runs until HLT, in turns of the budgets that `slice` gives; false if it takes more than `most` instructions. */
   run(slice: () => number, most: number): boolean {
-    for (this.retired = 0; this.retired < most; ) {
+    for (this.retired = 0; this.retired < most;) {
       const budget = slice();
       const exit = this.engine.run(CPUS, budget);
       this.retired += budget - this.state.budget;
@@ -134,7 +141,7 @@ export class TestMachine {
   }
 
   /** All that a program can have changed. */
-  outcome(): Record<string, string> {
+  outcome(): { readonly faults: string; readonly [key: string]: string } {
     const hex = (from: number, length: number): string => Buffer.from(this.#bytes.slice(from, from + length)).toString('hex');
     const { offsets } = Cpu;
     return {
@@ -255,7 +262,11 @@ export function program(bits: 32 | 64, seed: number, chunks: number): number[] {
         return pick([[0xf8], [0xf9], [0xf5], [0x98], [0x99], [0x9f], [0x9e], [0x90], [0x66, 0x98]]);
       case 24: {
         const r = pick([0, 2, 5]);
-        return pick([[0x50 + r, 0x58 + pick([0, 2, 5])], [0x9c, 0x58 + r], [0x6a, random(256), 0x58 + r]]);
+        return pick([
+          [0x50 + r, 0x58 + pick([0, 2, 5])],
+          [0x9c, 0x58 + r],
+          [0x6a, random(256), 0x58 + r],
+        ]);
       }
       case 25:
         return sse([0x0f, pick([0x6f, 0x7f])], [0xf3]);

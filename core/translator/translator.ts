@@ -1,5 +1,5 @@
 /** Translates hot blocks of one machine, in one thread: chosen by `find` (processor/assembly/run.ts), entered through the table of handlers. */
-import { writeSync } from "node:fs"; // DBG
+import { writeSync } from 'node:fs'; // DBG
 import type { TranslatorHost, TranslatorHooks } from '../processor/engine.ts';
 import { HANDLERS, TRANSLATIONS } from '../processor/handlers.ts';
 import { BlockHeader, CodePage, CODE_16, Control, Cpu, Record } from '../state/index.ts';
@@ -57,12 +57,19 @@ export class Translator implements TranslatorHooks {
     this.#control = Control.view(host.memory.buffer, 0);
     this.#finder = new Finder(host.memory, this.#originals);
     const { memory, table } = host;
-    this.#glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue()), { env: { memory, table } }).exports;
+    this.#glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue(this.#control.codeHash)), { env: { memory, table } }).exports;
   }
 
   /** Before a run of this engine: the last may have been another's, whose slots mean nothing here. */
   enter(): void {
-    if (process.env.DBG && performance.now() - this.dbg > 2000) { this.dbg = performance.now(); writeSync(2, JSON.stringify(this.statistics) + ` slots ${this.#slots} inv ${this.#control.invalidations} fl ${this.#control.codeFlushes} dec ${this.#control.decodedInstructions}\n`); } // DBG
+    if (process.env.DBG && performance.now() - this.dbg > 2000) {
+      this.dbg = performance.now();
+      writeSync(
+        2,
+        JSON.stringify(this.statistics) +
+          ` slots ${this.#slots} inv ${this.#control.invalidations} fl ${this.#control.codeFlushes} dec ${this.#control.decodedInstructions}\n`,
+      );
+    } // DBG
     const control = this.#control;
     const full = this.#slots + 2 * (this.#options.batch ?? BATCH) > TRANSLATIONS;
     if (control.translator !== this.#id || full) {
