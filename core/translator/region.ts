@@ -5,13 +5,15 @@
 import { handlerRow, type NumberedRow } from '../processor/handlers.ts';
 import { families } from '../processor/semantics/index.ts';
 import {
-  CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_END, HANDLER_FIRST, PAGE, Record,
+  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_END, HANDLER_FIRST, PAGE, Record,
 } from '../state/index.ts'; // prettier-ignore
 
 const R = Record.offsets;
 
 /** Instructions a region has at most: what a compilation takes grows faster than they do. */
 const REGION_MAX = 400;
+/** A block belongs to a region if it was entered at least this fraction of the times that make one hot. */
+const WARM = 16;
 
 /** Helpers of rows that do not end a block and may be called from the midst of a region; what else has a helper is left to the interpreter. */
 const INLINE_HELPERS = new Set(['cli', 'pushf', 'rdtsc', 'stac', 'clac', 'swapgs', 'fwait', 'emms', 'ldmxcsr', 'stmxcsr', 'clflush']);
@@ -80,7 +82,10 @@ export class Finder {
     const slot = this.#control.codeHash + ((at ^ (at >>> 14)) & (CODE_HASH_ENTRIES - 1)) * CodeHash.size;
     if (v.getUint32(slot, true) !== at || v.getUint32(slot + 4, true) !== mode + 1) return 0;
     const record = v.getUint32(slot + CodeHash.offsets.record, true);
-    return this.handler(record) === 0 ? 0 : record;
+    if (this.handler(record) === 0) return 0;
+    // What is rarely executed would only make the region larger.
+    const entries = v.getUint32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
+    return entries >= this.#control.translateAfter / WARM ? record : 0;
   }
 
   #instruction(record: number, mode: number): Instruction {

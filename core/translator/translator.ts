@@ -1,5 +1,4 @@
 /** Translates hot blocks of one machine, in one thread: chosen by `find` (processor/assembly/run.ts), entered through the table of handlers. */
-import { writeSync } from 'node:fs'; // DBG
 import type { TranslatorHost, TranslatorHooks } from '../processor/engine.ts';
 import { HANDLERS, TRANSLATIONS } from '../processor/handlers.ts';
 import { BlockHeader, CodePage, CODE_16, Control, Cpu, Record } from '../state/index.ts';
@@ -32,7 +31,7 @@ export interface TranslatorStatistics {
   failures: number;
 }
 
-const AFTER = Number(process.env.TRAFTER ?? 500);
+const AFTER = 1000;
 const BATCH = 16;
 
 export class Translator implements TranslatorHooks {
@@ -47,7 +46,6 @@ export class Translator implements TranslatorHooks {
   readonly #originals = new Map<number, number>();
   #queue: { record: number; page: number; mode: number }[] = [];
   #slots = 0;
-  dbg = 0; // DBG
   readonly #id = 1 + Math.floor(Math.random() * 0xffff_fffe);
 
   constructor(host: TranslatorHost, options: TranslatorOptions = {}) {
@@ -62,14 +60,12 @@ export class Translator implements TranslatorHooks {
 
   /** Before a run of this engine: the last may have been another's, whose slots mean nothing here. */
   enter(): void {
-    if (process.env.DBG && performance.now() - this.dbg > 2000) {
       this.dbg = performance.now();
       writeSync(
         2,
         JSON.stringify(this.statistics) +
           ` slots ${this.#slots} inv ${this.#control.invalidations} fl ${this.#control.codeFlushes} dec ${this.#control.decodedInstructions}\n`,
       );
-    } // DBG
     const control = this.#control;
     const full = this.#slots + 2 * (this.#options.batch ?? BATCH) > TRANSLATIONS;
     if (control.translator !== this.#id || full) {
