@@ -60,12 +60,6 @@ export class Translator implements TranslatorHooks {
 
   /** Before a run of this engine: the last may have been another's, whose slots mean nothing here. */
   enter(): void {
-      this.dbg = performance.now();
-      writeSync(
-        2,
-        JSON.stringify(this.statistics) +
-          ` slots ${this.#slots} inv ${this.#control.invalidations} fl ${this.#control.codeFlushes} dec ${this.#control.decodedInstructions}\n`,
-      );
     const control = this.#control;
     const full = this.#slots + 2 * (this.#options.batch ?? BATCH) > TRANSLATIONS;
     if (control.translator !== this.#id || full) {
