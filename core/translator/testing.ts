@@ -1,5 +1,4 @@
 /** For tests: a bare machine, and random programs for it that compute, branch, loop, fault, cross pages and write their own code. */
-import type { ProcessorBus } from '../bus/processor.ts';
 import { createEngine, type Engine, type EngineModules, type EngineOptions } from '../processor/engine.ts';
 import { CODE_32, CODE_64, CPUS, Control, Cpu, EXIT_HALT, layout, MAGIC, MIB, VERSION } from '../state/index.ts';
 
@@ -18,7 +17,7 @@ const DATA = 0x80000;
 const ABSENT = 0x83000;
 const READ_ONLY = 0x86000;
 
-const BUS: ProcessorBus = {
+const BUS: Parameters<typeof createEngine>[1] = {
   readPort: () => 0xffffffff,
   writePort: () => {},
   readMmio: () => 0xffffffff,
