@@ -307,7 +307,8 @@ export const en = {
     memory: 'Memory',
     memoryHint: '{free} of {total} are free on this computer; a VM can have {max}.',
     vcpus: 'vCPUs',
-    vcpusHint: 'This computer has {threads} thread; a VM can have {max} vCPU. | This computer has {threads} threads; a VM can have {max} vCPUs.',
+    vcpusHint:
+      'This computer has {threads} thread; a VM can have {max} vCPU. | This computer has {threads} threads; a VM can have {max} vCPUs.',
     zone: {
       comfortable: 'Comfortable',
       tight: 'Tight: the computer may become slow',
