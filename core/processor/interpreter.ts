@@ -117,7 +117,9 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
       if (index >= 0) {
         const known = names[index]!;
         if (known.params.join() !== params.join() || known.results.join() !== results.join())
-          throw new Error(`helper ${name}: (${params.join()}) -> (${results.join()}), elsewhere (${known.params.join()}) -> (${known.results.join()})`);
+          throw new Error(
+            `helper ${name}: (${params.join()}) -> (${results.join()}), elsewhere (${known.params.join()}) -> (${known.results.join()})`,
+          );
         return index;
       }
       names.push({ name, params, results });
