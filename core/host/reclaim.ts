@@ -11,9 +11,9 @@ let collect: (() => void) | undefined;
 export function reclaim(): void {
   setImmediate(() => {
     if (collect === undefined) {
+      // For the whole process, so it is never taken back: another thread may be at the same place.
       setFlagsFromString('--expose-gc');
-      collect = runInNewContext('gc') as () => void;
-      setFlagsFromString('--no-expose-gc');
+      collect = runInNewContext('typeof gc === "function" ? gc : () => {}') as () => void;
     }
     collect();
   });
