@@ -28,6 +28,8 @@ export const Uart16550 = struct('Uart16550', {
   txCount: 'u8',
   rx: ['u8', FIFO],
   tx: ['u8', FIFO],
+  /** 1 once a guest has put a character out or taken one in: firmware then leaves the port to it. */
+  claimed: 'u8',
 });
 
 /** Base ports and interrupts of COM1 to COM4. */
@@ -117,7 +119,7 @@ export class Serial implements Device, PortDevice, Timed {
     const s = this.#s;
     s.retry = s.timeout = Infinity;
     s.ier = s.fcr = s.lcr = s.scr = s.errors = s.thrPending = s.timedOut = 0;
-    s.rxFirst = s.rxCount = s.txFirst = s.txCount = 0;
+    s.rxFirst = s.rxCount = s.txFirst = s.txCount = s.claimed = 0;
     s.mcr = 0;
     s.dll = 12;
     s.dlm = 0;
@@ -154,11 +156,33 @@ export class Serial implements Device, PortDevice, Timed {
     this.#update();
   }
 
+  // -- for firmware, which shows its screen here: around the registers, so that the guest finds them as it left them
+
+  get claimed(): boolean {
+    return this.#s.claimed !== 0;
+  }
+
+  room(): number {
+    return this.#s.txCount > 0 ? 0 : this.#ends.output.free();
+  }
+
+  /** Puts out what there is room for. */
+  put(data: Uint8Array): void {
+    for (const byte of data) if (this.#ends.output.push(byte) === 2) this.#ends.notify();
+  }
+
+  /** The next character that came in, or -1. */
+  take(): number {
+    if (this.#s.rxCount === 0) this.poll();
+    return this.#s.rxCount === 0 ? -1 : this.#readData();
+  }
+
   readPort(port: number): number {
     const s = this.#s;
     switch (port - this.#base) {
       case 0:
         if (s.lcr & LCR_DLAB) return s.dll;
+        if (s.rxCount > 0 && !(s.mcr & MCR_LOOP)) s.claimed = 1;
         return this.#readData();
       case 1:
         return s.lcr & LCR_DLAB ? s.dlm : s.ier;
@@ -266,6 +290,7 @@ export class Serial implements Device, PortDevice, Timed {
       this.#update();
       return;
     }
+    s.claimed = 1;
     if (s.txCount === 0) {
       const pushed = this.#ends.output.push(byte);
       if (pushed > 0) {

@@ -213,8 +213,8 @@ describe('board', () => {
     board.writeMmio(CPU0, 0xd000_0000, 0, 4, 1);
     board.writeMmio(CPU0, APIC | 0, -1, 4, 1);
     expect(board.readPort(CPU0, 0x5555, 2)).toBe(0xffff);
-    board.writeMmio(CPU0, 0xb8000, 0, 2, 0x0741);
-    expect(board.readMmio(CPU0, 0xb8000, 0, 4)).toBe(0x0741);
+    board.writeMmio(CPU0, 0xb9000, 0, 2, 0x0741);
+    expect(board.readMmio(CPU0, 0xb9000, 0, 4)).toBe(0x0741);
   });
 
   it('carries consoles between threads', () => {
