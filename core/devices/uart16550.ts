@@ -54,6 +54,8 @@ const IIR_FIFOS = 0xc0;
 const FCR_ENABLE = 0x01;
 const FCR_RESET_RX = 0x02;
 const FCR_RESET_TX = 0x04;
+/** Word length of 8 bits. */
+const LCR_8_BITS = 0x03;
 const LCR_DLAB = 0x80;
 const MCR_DTR = 0x01;
 const MCR_RTS = 0x02;
@@ -142,10 +144,11 @@ export class Serial implements Device, PortDevice, Timed {
   }
 
   /** Takes what arrived in the input ring; call it when the other side says that there is something, and at every `advance`. */
-  poll(): void {
+  poll(reading = false): void {
     const s = this.#s;
-    // In loopback the pin is disconnected; characters wait in the ring, as they do while the FIFO is full (flow control).
-    if (!(s.mcr & MCR_LOOP) && this.#ends.input.available() > 0) {
+    // Characters wait in the ring while the FIFO is full, while in loopback the pin is disconnected, and until the other end shows that it is
+    // there: by DTR or RTS, or by looking for them. What came before a driver set up and cleared its FIFO would be lost.
+    if (!(s.mcr & MCR_LOOP) && (s.mcr & (MCR_DTR | MCR_RTS) || reading) && this.#ends.input.available() > 0) {
       const room = this.#depth();
       while (s.rxCount < room) {
         const byte = this.#ends.input.pop();
@@ -173,7 +176,7 @@ export class Serial implements Device, PortDevice, Timed {
 
   /** The next character that came in, or -1. */
   take(): number {
-    if (this.#s.rxCount === 0) this.poll();
+    if (this.#s.rxCount === 0) this.poll(true);
     return this.#s.rxCount === 0 ? -1 : this.#readData();
   }
 
@@ -201,7 +204,7 @@ export class Serial implements Device, PortDevice, Timed {
         return s.mcr;
       case 5: {
         if (s.txCount > 0) this.#transmit();
-        this.poll();
+        this.poll((s.lcr & LCR_8_BITS) === LCR_8_BITS);
         const value = s.errors | (s.rxCount > 0 ? LSR_DR : 0) | (s.txCount === 0 ? LSR_THRE | LSR_TEMT : 0);
         s.errors = 0;
         this.#update();

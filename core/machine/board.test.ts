@@ -226,6 +226,7 @@ describe('board', () => {
     const { buffer } = machine.memory;
     const place = places(machine.layout).consoles[0]!;
     expect(new TextDecoder().decode(new Ring(buffer, place.output, OUTPUT_RING).read())).toBe('ok\n');
+    board.writePort(CPU0, 0x3fc, 1, 3);
     new Ring(buffer, place.input, INPUT_RING).write(Uint8Array.from([0x41]));
     expect(board.readPort(CPU0, 0x3fd, 1) & 1).toBe(1);
     expect(board.readPort(CPU0, 0x3f8, 1)).toBe(0x41);
