@@ -41,9 +41,10 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
 /** Runs the command; resolves to the exit status. */
 export async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    (name === undefined ? process.stderr : process.stdout).write(USAGE);
-    return name === undefined ? 2 : 0;
+  const asked = name === 'help' || name === '-h' || args.includes('--help');
+  if (name === undefined || asked) {
+    (asked ? process.stdout : process.stderr).write(USAGE);
+    return asked ? 0 : 2;
   }
   if (name === '--version') {
     process.stdout.write(`${VERSION}\n`);
