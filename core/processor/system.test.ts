@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { FEATURE_WORDS } from '../spec/cpuid.ts';
 import { featureWords, parseCpu } from '../spec/models.ts';
 import { CPUS, CS, Control, EXIT_BUDGET, EXIT_HALT, SS } from '../state/index.ts';
-import { CODE, Machine, prepareMachines } from './machine-fixture.ts';
+import { CODE, Machine, prepareMachines, STACK } from './machine-fixture.ts';
 
 beforeAll(prepareMachines);
 
