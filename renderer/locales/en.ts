@@ -283,7 +283,6 @@ export const en = {
     sourceKernelHint: 'A Linux kernel, or a multiboot or ELF image, with an initial RAM disk and a command line.',
     sourceDisk: 'Disk',
     sourceDiskHint: 'The boot sector of the first disk.',
-    sourceDiskNotYet: 'Not in this version: it needs firmware. Give a kernel, and attach the disk to it.',
     kernel: 'Kernel file',
     initrd: 'Initial RAM disk',
     append: 'Command line',
