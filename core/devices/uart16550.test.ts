@@ -47,6 +47,29 @@ describe('16550A', () => {
     expect(notices()).toBe(2);
   });
 
+  it('is firmware’s until the guest uses it', () => {
+    const { s, w, r, type, output, notices } = serial();
+    w(3, 0x80); // the divisor latch does not stand in the way
+    s.put(Uint8Array.of(0x41, 0x42));
+    expect([text(output.read()), notices(), s.room()]).toEqual(['AB', 1, 64]);
+    w(0, 1);
+    w(3, 3);
+    type('k');
+    expect([s.take(), s.take(), s.claimed]).toEqual([0x6b, -1, false]);
+    r(0); // nothing was there
+    w(4, 0x10);
+    w(0, 0x55); // a loopback test
+    r(0);
+    w(4, 3);
+    expect(s.claimed).toBe(false);
+    type('x');
+    expect([r(0), s.claimed]).toEqual([0x78, true]);
+    s.reset();
+    expect(s.claimed).toBe(false);
+    w(0, 0x21);
+    expect(s.claimed).toBe(true);
+  });
+
   it('raises THRE when it is enabled, when the register empties, and not after IIR was read', () => {
     const { w, r, line } = serial();
     w(4, 8);

@@ -96,12 +96,7 @@ export class Keyboard {
   readonly #clock: Clock;
   readonly #s: View<(typeof at.BiosState)['fields']>;
 
-  constructor(
-    memory: GuestMemory,
-    console: FirmwareConsole | undefined,
-    clock: Clock,
-    state: View<(typeof at.BiosState)['fields']>,
-  ) {
+  constructor(memory: GuestMemory, console: FirmwareConsole | undefined, clock: Clock, state: View<(typeof at.BiosState)['fields']>) {
     this.#memory = memory;
     this.#console = console;
     this.#clock = clock;
@@ -110,8 +105,9 @@ export class Keyboard {
 
   /** Returns WAIT_*. `idle` is called before anything waits. */
   call(f: Frame, idle: () => void): number {
-    this.#fill();
     const ah = f.high(AX);
+    // Who does not ask for keys takes none: they may be for the system that comes next.
+    if ((ah & ~0x11) === 0) this.#fill();
     switch (ah) {
       case 0x00:
       case 0x10: {

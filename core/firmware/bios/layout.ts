@@ -80,6 +80,8 @@ export const BiosState = struct('Bios', {
   row: 'u8',
   column: 'u8',
   attribute: 'u8',
+  /** The lowest line of the screen that the terminal is known to have. */
+  bottom: 'u8',
   /** Where in an escape sequence the input is (keyboard.ts), and its parameter so far. */
   escape: 'u8',
   parameter: 'u8',

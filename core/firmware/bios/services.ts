@@ -36,7 +36,7 @@ export class BiosServices implements Device, PortDevice {
   reset(): void {
     const s = this.#s;
     s.until = s.escapeTime = s.pollTick = s.polls = s.held = 0;
-    s.row = s.column = s.escape = s.parameter = 0;
+    s.row = s.column = s.bottom = s.escape = s.parameter = 0;
     s.attribute = NORMAL;
     this.#video.reset();
   }

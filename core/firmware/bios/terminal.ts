@@ -4,7 +4,7 @@
  * as plain lines.
  */
 import type { View } from '../../state/struct.ts';
-import { BiosState } from './layout.ts';
+import type { BiosState } from './layout.ts';
 import type { FirmwareConsole } from './machine.ts';
 
 export const COLUMNS = 80;
@@ -44,11 +44,13 @@ export class Terminal {
     if (s.row === row && s.column === column) return;
     let text = '';
     if (row < s.row) text += `\x1b[${s.row - row}A`;
-    if (row > s.row) {
+    if (row > s.row && row <= s.bottom && column > 0) text += `\x1b[${row - s.row}B`;
+    else if (row > s.row) {
       // A line that scrolls in would have the colours in force.
       this.colours(NORMAL);
       text += '\r\n'.repeat(row - s.row);
       s.column = 0;
+      s.bottom = Math.max(s.bottom, row);
     }
     if (column === s.column - 1 && s.column < COLUMNS) text += '\b';
     else if (column < s.column) {
@@ -81,9 +83,10 @@ export class Terminal {
 
   /** The screen moves up by a line: what is at its top goes to the terminal's scrollback. */
   scroll(): void {
-    this.move(ROWS - 1, 0);
+    if (this.#s.row !== ROWS - 1) this.move(ROWS - 1, 0);
     this.colours(NORMAL);
     this.#send('\r\n');
+    this.#s.column = 0;
   }
 
   /** Everything from a place to the end of the screen becomes blank. */
@@ -91,6 +94,7 @@ export class Terminal {
     this.move(row, column);
     this.colours(attribute);
     this.#send('\x1b[J');
+    this.#s.bottom = row;
   }
 
   bell(): void {
