@@ -259,7 +259,7 @@ describe('the same machine on another thread', () => {
     a.reset(true);
     const b = attach();
     const config = (board: Board, offset: number, value?: number): number => {
-      board.writePort(CPU0, 0xcf8, 4, (0x8000_0000 | (7 << 11) | offset) >>> 0);
+      board.writePort(CPU0, 0xcf8, 4, (0x8000_0000 | (10 << 11) | offset) >>> 0);
       if (value !== undefined) board.writePort(CPU0, 0xcfc, 4, value);
       return board.readPort(CPU0, 0xcfc, 4);
     };

@@ -21,7 +21,7 @@ export const OUTPUT_RING = 1 << 16;
 export const INPUT_RING = 1 << 12;
 export const SERIALS_MAX = 4;
 /** Virtio functions: disks, then the entropy source. */
-export const DISKS_MAX = 5;
+export const DISKS_MAX = 8;
 
 export interface Console {
   readonly state: number;
