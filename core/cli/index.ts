@@ -13,7 +13,7 @@ const USAGE = `Ringside ${VERSION}: virtual machines on a processor of its own.
                [--technique full|para|hardware] [--engine interpreter|translator|kvm]
                [--pcpus N] [--policy NAME] [--serial stdio|FILE|none]
                [--test-devices] [--no-reboot] [--timeout SECONDS] [--stats FILE]
-               runs one VM here; without --kernel, the built-in guest
+               runs one VM here: a kernel, else the first disk’s boot loader, else the built-in guest
   ringside host [--json]               what this host can do
   ringside serve [--port N]            the app, for a browser on this machine
   ringside list [--json]               the VMs of the library
