@@ -69,7 +69,11 @@ export async function createCommand(args: string[]): Promise<number> {
   // The name stands by itself, or after --name.
   const named = args.some((arg) => arg === '--name' || arg.startsWith('--name='));
   const { values, positionals } = parseCommand(args, options, named ? 0 : 1, usage);
-  const draft = { ...machineOf(values), name: values.name ?? positionals[0]!, serials: wholeNumber(values.serials ?? '1', '--serials', 1, 4) };
+  const draft = {
+    ...machineOf(values),
+    name: values.name ?? positionals[0]!,
+    serials: wholeNumber(values.serials ?? '1', '--serials', 1, 4),
+  };
   const checked = await checkDraft(draft, limits(hostMemory().total));
   const folder = stateFolder(values.state);
   const reply = await running(folder, { command: 'create', draft: checked });

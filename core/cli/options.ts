@@ -117,7 +117,8 @@ function sourceOf(values: MachineValues): Source {
     if (values[option] !== undefined) throw new UserError(`--${option} goes with a --kernel.`, 'source.kernel');
   }
   if (values.disk !== undefined) {
-    if (values.append !== undefined) throw new UserError('--append goes with a --kernel or the built-in guest: a disk has its own boot loader.');
+    if (values.append !== undefined)
+      throw new UserError('--append goes with a --kernel or the built-in guest: a disk has its own boot loader.');
     return { kind: 'disk' };
   }
   return { kind: 'builtin', append: values.append };
