@@ -360,9 +360,7 @@ export class InterpreterEmitter implements Emitter {
   }
 
   setZero(zero: Expr): void {
-    const keep = 0xffff_ffbf;
-    const z = this.f.let(zero);
-    this.helper('setFlags', [i32.shl(z, i32.const(6)), i32.const(~keep)]);
+    this.helper('setFlags', [i32.shl(zero, i32.const(6)), i32.const(1 << 6)]);
   }
 
   carry(): Expr {
