@@ -19,7 +19,9 @@ export function formatMiB(mib: number, locale: string): string {
 
 /** 0.423 -> "42%". */
 export function formatPercent(fraction: number, locale: string): string {
-  return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: fraction > 0 && fraction < 0.0995 ? 1 : 0 }).format(fraction);
+  return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: fraction > 0 && fraction < 0.0995 ? 1 : 0 }).format(
+    fraction,
+  );
 }
 
 /** A rate or a count with an SI-like suffix: 12.3 k, 4.56 M. Three significant digits. */

@@ -17,7 +17,10 @@ export type Route =
 const portOf = (text: string | undefined): number => (text !== undefined && /^[0-3]$/.test(text) ? Number(text) : 0);
 
 export function parseRoute(hash: string): Route {
-  const [view, id, third, fourth] = hash.replace(/^#?\/?/, '').split('/').map(decode);
+  const [view, id, third, fourth] = hash
+    .replace(/^#?\/?/, '')
+    .split('/')
+    .map(decode);
   if (view === 'console' && id) return { view, id, port: portOf(third) };
   if (view === 'vm' && id) {
     const tab = TABS.find((t) => t === third) ?? 'overview';

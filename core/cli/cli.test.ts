@@ -28,6 +28,12 @@ describe('options', () => {
 
   test('without a kernel it is the built-in guest, in less memory', () => {
     expect(machineOf({})).toMatchObject({ source: { kind: 'builtin' }, memory: 64, vcpus: 1, disks: [] });
+    expect(machineOf({ disk: ['/d', '/e'] })).toMatchObject({
+      source: { kind: 'disk' },
+      memory: 512,
+      disks: [{ path: '/d' }, { path: '/e' }],
+    });
+    expect(() => machineOf({ disk: ['/d'], append: 'quiet' })).toThrow(/boot loader/);
     expect(machineOf({ kernel: '/k', initrd: '/i', append: 'quiet', disk: ['/d'] })).toMatchObject({
       source: { kind: 'kernel', kernel: '/k', initrd: '/i', append: 'quiet' },
       memory: 512,

@@ -13,7 +13,7 @@ const USAGE = `Ringside ${VERSION}: virtual machines on a processor of its own.
                [--technique full|para|hardware] [--engine interpreter|translator|kvm]
                [--pcpus N] [--policy NAME] [--serial stdio|FILE|none]
                [--test-devices] [--no-reboot] [--timeout SECONDS] [--stats FILE]
-               runs one VM here; without --kernel, the built-in guest
+               runs one VM here: a kernel, else the first disk’s boot loader, else the built-in guest
   ringside host [--json]               what this host can do
   ringside serve [--port N]            the app, for a browser on this machine
   ringside list [--json]               the VMs of the library
@@ -41,9 +41,10 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
 /** Runs the command; resolves to the exit status. */
 export async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    (name === undefined ? process.stderr : process.stdout).write(USAGE);
-    return name === undefined ? 2 : 0;
+  const asked = name === 'help' || name === '-h' || args.includes('--help');
+  if (name === undefined || asked) {
+    (asked ? process.stdout : process.stderr).write(USAGE);
+    return asked ? 0 : 2;
   }
   if (name === '--version') {
     process.stdout.write(`${VERSION}\n`);

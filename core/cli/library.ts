@@ -65,8 +65,15 @@ function what({ source }: VmDefinition): string {
 export async function createCommand(args: string[]): Promise<number> {
   const usage =
     'ringside create NAME [--kernel FILE] [--initrd FILE] [--append STRING] [--disk FILE] [--memory 512M] [--cpus N] [--cpu MODEL] [--serials N]';
-  const { values, positionals } = parseCommand(args, { ...STATE, ...MACHINE_OPTIONS, serials: { type: 'string' } }, 1, usage);
-  const draft = { ...machineOf(values), name: positionals[0]!, serials: wholeNumber(values.serials ?? '1', '--serials', 1, 4) };
+  const options = { ...STATE, ...MACHINE_OPTIONS, name: { type: 'string' }, serials: { type: 'string' } } as const;
+  // The name stands by itself, or after --name.
+  const named = args.some((arg) => arg === '--name' || arg.startsWith('--name='));
+  const { values, positionals } = parseCommand(args, options, named ? 0 : 1, usage);
+  const draft = {
+    ...machineOf(values),
+    name: values.name ?? positionals[0]!,
+    serials: wholeNumber(values.serials ?? '1', '--serials', 1, 4),
+  };
   const checked = await checkDraft(draft, limits(hostMemory().total));
   const folder = stateFolder(values.state);
   const reply = await running(folder, { command: 'create', draft: checked });

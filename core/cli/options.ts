@@ -116,5 +116,10 @@ function sourceOf(values: MachineValues): Source {
   for (const option of ['initrd', 'module'] as const) {
     if (values[option] !== undefined) throw new UserError(`--${option} goes with a --kernel.`, 'source.kernel');
   }
+  if (values.disk !== undefined) {
+    if (values.append !== undefined)
+      throw new UserError('--append goes with a --kernel or the built-in guest: a disk has its own boot loader.');
+    return { kind: 'disk' };
+  }
   return { kind: 'builtin', append: values.append };
 }

@@ -53,6 +53,8 @@ export async function runCommand(args: string[]): Promise<number> {
   const timeout = values.timeout === undefined ? undefined : seconds(values.timeout, '--timeout');
   const pcpus = values.pcpus === undefined ? 1 : wholeNumber(values.pcpus, '--pcpus', 1, 1024);
   const policy = policyOf(values.policy);
+  // Now rather than after hours of running.
+  if (values.stats !== undefined) writeReport(values.stats, {});
   const memory = hostMemory();
   const draft = await checkDraft({ ...machineOf(values), name: 'run', serials: Math.max(1, serials.length) }, limits(memory.total));
   if (draft.memory > memory.free)

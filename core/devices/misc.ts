@@ -141,6 +141,11 @@ export class VideoMemory implements Device, MmioDevice {
     this.#memory = new DataView(buffer, address, VideoMemory.SIZE);
   }
 
+  /** The first page of the colour text screen (0xb8000), for firmware. */
+  get text(): Uint8Array {
+    return new Uint8Array(this.#memory.buffer, this.#memory.byteOffset + 0x18000, 0x1000);
+  }
+
   reset(): void {
     new Uint8Array(this.#memory.buffer, this.#memory.byteOffset, VideoMemory.SIZE).fill(0);
   }

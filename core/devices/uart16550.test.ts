@@ -47,6 +47,29 @@ describe('16550A', () => {
     expect(notices()).toBe(2);
   });
 
+  it('is firmware’s until the guest uses it', () => {
+    const { s, w, r, type, output, notices } = serial();
+    w(3, 0x80); // the divisor latch does not stand in the way
+    s.put(Uint8Array.of(0x41, 0x42));
+    expect([text(output.read()), notices(), s.room()]).toEqual(['AB', 1, 64]);
+    w(0, 1);
+    w(3, 3);
+    type('k');
+    expect([s.take(), s.take(), s.claimed]).toEqual([0x6b, -1, false]);
+    r(0); // nothing was there
+    w(4, 0x10);
+    w(0, 0x55); // a loopback test
+    r(0);
+    w(4, 3);
+    expect(s.claimed).toBe(false);
+    type('x');
+    expect([r(0), s.claimed]).toEqual([0x78, true]);
+    s.reset();
+    expect(s.claimed).toBe(false);
+    w(0, 0x21);
+    expect(s.claimed).toBe(true);
+  });
+
   it('raises THRE when it is enabled, when the register empties, and not after IIR was read', () => {
     const { w, r, line } = serial();
     w(4, 8);
@@ -89,6 +112,7 @@ describe('16550A', () => {
   it('receives, in order, through the FIFO, with the rest waiting in the ring', () => {
     const { w, r, type } = serial();
     w(2, 1);
+    w(4, 3);
     type('the quick brown fox');
     let got = '';
     while (r(5) & 1) got += String.fromCharCode(r(0));
@@ -96,10 +120,30 @@ describe('16550A', () => {
     expect(r(0)).toBe(0);
   });
 
+  it('keeps what came early for the driver that sets up and clears the FIFO', () => {
+    const { w, r, type } = serial();
+    type('early');
+    expect(r(5) & 1).toBe(0);
+    w(3, 3);
+    w(2, 7);
+    w(4, 0x0b);
+    let got = '';
+    while (r(5) & 1) got += String.fromCharCode(r(0));
+    expect(got).toBe('early');
+  });
+
+  it('gives it, too, to a program that looks for it without DTR and RTS', () => {
+    const { w, r, type } = serial();
+    w(3, 3);
+    type('x');
+    expect(r(5) & 1).toBe(1);
+    expect(r(0)).toBe(0x78);
+  });
+
   it('raises received data at the trigger level, or a timeout below it', () => {
     const { w, r, type, line, s, clock } = serial();
     w(2, 0x81); // trigger 8
-    w(4, 8);
+    w(4, 0x0b);
     w(1, 1);
     type('abc');
     expect(line.level).toBe(false);
@@ -117,9 +161,10 @@ describe('16550A', () => {
   it('keeps its interrupt to itself without OUT2', () => {
     const { w, line, type } = serial();
     w(1, 1);
+    w(4, 3);
     type('x');
     expect(line.level).toBe(false);
-    w(4, 8);
+    w(4, 0x0b);
     expect(line.level).toBe(true);
   });
 

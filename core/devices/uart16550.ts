@@ -28,6 +28,8 @@ export const Uart16550 = struct('Uart16550', {
   txCount: 'u8',
   rx: ['u8', FIFO],
   tx: ['u8', FIFO],
+  /** 1 once a guest has put a character out or taken one in: firmware then leaves the port to it. */
+  claimed: 'u8',
 });
 
 /** Base ports and interrupts of COM1 to COM4. */
@@ -52,6 +54,8 @@ const IIR_FIFOS = 0xc0;
 const FCR_ENABLE = 0x01;
 const FCR_RESET_RX = 0x02;
 const FCR_RESET_TX = 0x04;
+/** Word length of 8 bits. */
+const LCR_8_BITS = 0x03;
 const LCR_DLAB = 0x80;
 const MCR_DTR = 0x01;
 const MCR_RTS = 0x02;
@@ -117,7 +121,7 @@ export class Serial implements Device, PortDevice, Timed {
     const s = this.#s;
     s.retry = s.timeout = Infinity;
     s.ier = s.fcr = s.lcr = s.scr = s.errors = s.thrPending = s.timedOut = 0;
-    s.rxFirst = s.rxCount = s.txFirst = s.txCount = 0;
+    s.rxFirst = s.rxCount = s.txFirst = s.txCount = s.claimed = 0;
     s.mcr = 0;
     s.dll = 12;
     s.dlm = 0;
@@ -140,10 +144,11 @@ export class Serial implements Device, PortDevice, Timed {
   }
 
   /** Takes what arrived in the input ring; call it when the other side says that there is something, and at every `advance`. */
-  poll(): void {
+  poll(reading = false): void {
     const s = this.#s;
-    // In loopback the pin is disconnected; characters wait in the ring, as they do while the FIFO is full (flow control).
-    if (!(s.mcr & MCR_LOOP) && this.#ends.input.available() > 0) {
+    // Characters wait in the ring while the FIFO is full, while in loopback the pin is disconnected, and until the other end shows that it is
+    // there: by DTR or RTS, or by looking for them. What came before a driver set up and cleared its FIFO would be lost.
+    if (!(s.mcr & MCR_LOOP) && (s.mcr & (MCR_DTR | MCR_RTS) || reading) && this.#ends.input.available() > 0) {
       const room = this.#depth();
       while (s.rxCount < room) {
         const byte = this.#ends.input.pop();
@@ -154,11 +159,33 @@ export class Serial implements Device, PortDevice, Timed {
     this.#update();
   }
 
+  // -- for firmware, which shows its screen here: around the registers, so that the guest finds them as it left them
+
+  get claimed(): boolean {
+    return this.#s.claimed !== 0;
+  }
+
+  room(): number {
+    return this.#s.txCount > 0 ? 0 : this.#ends.output.free();
+  }
+
+  /** Puts out what there is room for. */
+  put(data: Uint8Array): void {
+    for (const byte of data) if (this.#ends.output.push(byte) === 2) this.#ends.notify();
+  }
+
+  /** The next character that came in, or -1. */
+  take(): number {
+    if (this.#s.rxCount === 0) this.poll(true);
+    return this.#s.rxCount === 0 ? -1 : this.#readData();
+  }
+
   readPort(port: number): number {
     const s = this.#s;
     switch (port - this.#base) {
       case 0:
         if (s.lcr & LCR_DLAB) return s.dll;
+        if (s.rxCount > 0 && !(s.mcr & MCR_LOOP)) s.claimed = 1;
         return this.#readData();
       case 1:
         return s.lcr & LCR_DLAB ? s.dlm : s.ier;
@@ -177,7 +204,7 @@ export class Serial implements Device, PortDevice, Timed {
         return s.mcr;
       case 5: {
         if (s.txCount > 0) this.#transmit();
-        this.poll();
+        this.poll((s.lcr & LCR_8_BITS) === LCR_8_BITS);
         const value = s.errors | (s.rxCount > 0 ? LSR_DR : 0) | (s.txCount === 0 ? LSR_THRE | LSR_TEMT : 0);
         s.errors = 0;
         this.#update();
@@ -266,6 +293,7 @@ export class Serial implements Device, PortDevice, Timed {
       this.#update();
       return;
     }
+    s.claimed = 1;
     if (s.txCount === 0) {
       const pushed = this.#ends.output.push(byte);
       if (pushed > 0) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CODE_16, CODE_32, CODE_64, CS, Cpu, DS, FLAT, Reach, SS } from '../state/index.ts';
 import { RSDP } from './acpi/tables.ts';
-import { boot } from './boot.ts';
+import { boot, bootDisk } from './boot.ts';
 import { FirmwareError } from './error.ts';
 import { type TestTarget, elfImage, linuxImage, testTarget, words } from './fixture.ts';
 import { RAX, RBX, RSI, RSP, cpuAt } from './state.ts';
@@ -280,5 +280,31 @@ describe('power-on', () => {
     expect(raw64(t, Cpu.offsets.mtrrPhys + 8)).toBe(0xff_c000_0800n);
     expect(raw64(t, Cpu.offsets.pat)).toBe(0x0007_0406_0007_0406n);
     expect(cpu.delivering).toBe(0xffff_ffff);
+  });
+});
+
+describe('a disk', () => {
+  const disk = (sector: Uint8Array) => ({
+    sectors: 1,
+    readonly: true,
+    read: (_sector: number, into: Uint8Array) => into.set(sector),
+    write: () => {},
+    flush: () => {},
+  });
+
+  it('is started through the bootstrap in ROM, with the timer running', () => {
+    const t = testTarget();
+    const sector = new Uint8Array(512);
+    sector.set([0x55, 0xaa], 510);
+    bootDisk(t, disk(sector), 'd.img');
+    const cpu = cpuAt(t.buffer, 0);
+    expect([cpu.segments[1]!.base + cpu.rip, cpu.codeSize, cpu.cr0 % 2]).toEqual([0xfe6f2, 0, 0]);
+    expect(t.memory.read8(0xfe6f2)).toBe(0xe9);
+    expect(t.ports).toContainEqual([0x21, 0xfa]);
+    expect(t.ports).toContainEqual([0x43, 0x36]);
+  });
+
+  it('without a boot signature is refused', () => {
+    expect(() => bootDisk(testTarget(), disk(new Uint8Array(512)), 'd.img')).toThrow(/^disk d\.img .*signature 55 AA$/);
   });
 });

@@ -23,6 +23,7 @@ export function testTarget({ memoryMiB = 64, vcpus = 2, longMode = true } = {}):
     ramSize: place.ramSize,
     vcpus,
     serials: 2,
+    disks: 0,
     longMode,
     ports,
     writePort: (port, value) => ports.push([port, value]),

@@ -10,6 +10,8 @@ export interface BootTarget extends RamSize {
   readonly memory: GuestMemory;
   readonly vcpus: number;
   readonly serials: number;
+  /** Disks that the BIOS serves. */
+  readonly disks: number;
   /** Whether the vCPUs have 64-bit mode. */
   readonly longMode: boolean;
   /** For devices that firmware leaves set up (interrupt controllers, timer). */

@@ -60,8 +60,12 @@ describe('the built-in guest', async () => {
     expect(text).not.toMatch(/\/(tmp|home|work|root|usr)\//);
   });
 
-  it.skipIf(!COMPILER.test(compiler()))('is what its source builds', () => {
-    const script = fileURLToPath(new URL('./build.sh', import.meta.url));
-    expect(execFileSync(script, ['--check'], { encoding: 'utf8' })).toContain('is what the source builds');
-  }, 60_000);
+  it.skipIf(!COMPILER.test(compiler()))(
+    'is what its source builds',
+    () => {
+      const script = fileURLToPath(new URL('./build.sh', import.meta.url));
+      expect(execFileSync(script, ['--check'], { encoding: 'utf8' })).toContain('is what the source builds');
+    },
+    60_000,
+  );
 });

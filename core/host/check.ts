@@ -47,9 +47,6 @@ export function checkMachine(
   if (draft.technique === 'para' || draft.technique === 'hardware' || draft.technique === 'full') {
     throw new UserError(`The technique "${draft.technique}" is not there yet: leave it at "automatic".`, 'technique');
   }
-  if (draft.source.kind === 'disk') {
-    throw new UserError('Starting from a disk needs firmware, which is not there yet: give a kernel and attach the disk to it.', 'source');
-  }
 }
 
 function checkCpu(text: string): void {

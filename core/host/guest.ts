@@ -1,7 +1,7 @@
 /** Puts a real machine together on a pCPU's thread: board, disks, processor, and the system that it starts with. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { boot } from '../firmware/boot.ts';
+import { boot, bootDisk } from '../firmware/boot.ts';
 import { FirmwareError } from '../firmware/error.ts';
 import { Board } from '../machine/board.ts';
 import { createEngine, type Engine, type EngineModules, type TranslatorHost } from '../processor/engine.ts';
@@ -88,6 +88,11 @@ class PcMachine implements GuestMachine {
     this.board.pressPowerButton();
   }
 
+  /** The first disk's boot sector is to be started. */
+  bootDisk(longMode: boolean, name: string): void {
+    bootDisk(this.board.bootTarget(longMode), this.#disks[0]!, name);
+  }
+
   close(): void {
     for (const disk of this.#disks.splice(0)) disk.close();
   }
@@ -148,9 +153,20 @@ async function read(path: string, what: string, field: string): Promise<{ name: 
   }
 }
 
+function loadDisk({ spec }: OpenRequest, machine: PcMachine): void {
+  const [disk] = spec.disks;
+  if (!disk) throw new UserError('A VM that starts from a disk needs a disk.', 'disks');
+  machine.board.reset(true);
+  try {
+    machine.bootDisk(parseCpu(spec.cpu ?? '').features.has('lm'), disk.path);
+  } catch (error) {
+    throw asUserError(error, 'disks.0.path');
+  }
+}
+
 async function load(request: OpenRequest, machine: PcMachine): Promise<void> {
   const { source } = request.spec;
-  if (source.kind === 'disk') throw new UserError('Starting from a disk needs firmware, which is not there yet.', 'source');
+  if (source.kind === 'disk') return loadDisk(request, machine);
   const kernel =
     source.kind === 'builtin'
       ? await read(asset('corner.elf'), 'built-in guest', 'source')

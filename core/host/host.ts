@@ -127,9 +127,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
     async edit(id, draft) {
       const vm = find(id);
-      if (vm.run !== undefined || vm.state === 'starting')
-        throw new UserError(`“${vm.definition.name}” is running: switch it off before you change it.`);
       const checked = await checkDraft(draft, limits(hostMemory().total));
+      // A run keeps the definition that it began with: but for the name and the notes, a change counts from the next start.
       vm.definition = await library.replace(id, checked);
       emit('change', id, vm.summary);
       return vm.summary;

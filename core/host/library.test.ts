@@ -65,6 +65,10 @@ describe('library', () => {
     await expect(Library.open(path.join(folder, 'file', 'state'))).rejects.toThrow(/^The state folder .* cannot be written to: .*\.$/);
   });
 
+  test.runIf(process.platform === 'linux')('where nothing can be made, it says so rather than trying for ever', async () => {
+    await expect(Library.open('/proc/ringside')).rejects.toThrow(/^The state folder \/proc\/ringside cannot be written to: .*\.$/);
+  });
+
   test('writing leaves no temporary file, whether it works or not', async () => {
     await writeAtomically(path.join(folder, 'a'), 'text');
     mkdirSync(path.join(folder, 'b'));

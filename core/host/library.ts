@@ -1,7 +1,7 @@
 /** The VM definitions: one JSON file each in the state folder. */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { UserError, type DamagedDefinition, type VmDefinition, type VmDraft } from './api.ts';
@@ -35,6 +35,22 @@ const CAUSES: Readonly<Record<string, string>> = {
 export function causeOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   return (code !== undefined ? CAUSES[code] : undefined) ?? code ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** Makes a folder and what leads to it. (Node's own `recursive` never returns where a parent cannot be made, as in /proc.) */
+async function makeFolder(folder: string): Promise<void> {
+  const make = (): Promise<void> =>
+    mkdir(folder, { mode: 0o700 }).catch(async (error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error;
+    });
+  try {
+    await make();
+  } catch (error) {
+    const parent = path.dirname(folder);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) throw error;
+    await makeFolder(parent);
+    await make();
+  }
 }
 
 /** Writes a file whole or not at all: readers see the old content or the new one, also after a power cut. */
@@ -74,7 +90,7 @@ export class Library {
   static async open(folder: string): Promise<Library> {
     const library = new Library(folder);
     try {
-      await mkdir(library.vms, { recursive: true, mode: 0o700 });
+      await makeFolder(library.vms);
       await access(library.vms, constants.R_OK | constants.W_OK | constants.X_OK);
     } catch (error) {
       throw new UserError(`The state folder ${folder} cannot be written to: ${causeOf(error)}.`, 'state');

@@ -23,7 +23,11 @@ class Guest {
   async boot(): Promise<this> {
     this.run = await pool.boot(
       { source: { kind: 'builtin' }, memory: 32 << 20, vcpus: 1, disks: [], serials: 1, testDevices: true },
-      { output: (_port, data) => (this.text += Buffer.from(data).toString()), note: () => {}, ended: (outcome) => (this.outcome = outcome) },
+      {
+        output: (_port, data) => (this.text += Buffer.from(data).toString()),
+        note: () => {},
+        ended: (outcome) => (this.outcome = outcome),
+      },
     );
     this.run.go();
     await this.until(/corner> $/);

@@ -5,6 +5,7 @@ import { UserError } from './api.ts';
 import { PcpuBlock, VmBlock } from './block.ts';
 import { monotonic } from './clock.ts';
 import { SPEED_START, takeTurn, type Guest, type GuestEngine, type GuestMachine, type Outcome } from './executor.ts';
+import { reclaim } from './reclaim.ts';
 import type { FromPcpu, MachineSpec, ToPcpu, VmKey, WorkerData } from './protocol.ts';
 import type { ProcessorBus } from '../bus/processor.ts';
 
@@ -110,6 +111,7 @@ export function serve<M extends GuestMachine, E extends GuestEngine>(opener: Ope
       if (message.type === 'run') return run(message);
       guests.get(message.vm)?.machine.close();
       guests.delete(message.vm);
+      reclaim();
       return undefined;
     });
   });

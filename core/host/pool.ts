@@ -7,6 +7,7 @@ import { UserError } from './api.ts';
 import { PcpuBlock, REQUEST_PAUSE, REQUEST_POWER_BUTTON, VmBlock } from './block.ts';
 import { milliseconds, monotonic } from './clock.ts';
 import type { Outcome } from './executor.ts';
+import { reclaim } from './reclaim.ts';
 import type { FromPcpu, MachineSpec, OpcodeCounts, ToPcpu, VmKey, WorkerData } from './protocol.ts';
 
 /** What the host's side of a machine's memory can do, without running anything. */
@@ -322,6 +323,7 @@ export class Pool {
       // One in the middle of a turn reads no messages, and would keep the memory.
       pcpu.block.summon();
     }
+    reclaim();
   }
 
   /** Ends a pCPU's thread. The VM that was running on it crashes; a new thread takes its place. */

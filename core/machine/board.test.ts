@@ -213,8 +213,8 @@ describe('board', () => {
     board.writeMmio(CPU0, 0xd000_0000, 0, 4, 1);
     board.writeMmio(CPU0, APIC | 0, -1, 4, 1);
     expect(board.readPort(CPU0, 0x5555, 2)).toBe(0xffff);
-    board.writeMmio(CPU0, 0xb8000, 0, 2, 0x0741);
-    expect(board.readMmio(CPU0, 0xb8000, 0, 4)).toBe(0x0741);
+    board.writeMmio(CPU0, 0xb9000, 0, 2, 0x0741);
+    expect(board.readMmio(CPU0, 0xb9000, 0, 4)).toBe(0x0741);
   });
 
   it('carries consoles between threads', () => {
@@ -226,6 +226,7 @@ describe('board', () => {
     const { buffer } = machine.memory;
     const place = places(machine.layout).consoles[0]!;
     expect(new TextDecoder().decode(new Ring(buffer, place.output, OUTPUT_RING).read())).toBe('ok\n');
+    board.writePort(CPU0, 0x3fc, 1, 3);
     new Ring(buffer, place.input, INPUT_RING).write(Uint8Array.from([0x41]));
     expect(board.readPort(CPU0, 0x3fd, 1) & 1).toBe(1);
     expect(board.readPort(CPU0, 0x3f8, 1)).toBe(0x41);
@@ -258,7 +259,7 @@ describe('the same machine on another thread', () => {
     a.reset(true);
     const b = attach();
     const config = (board: Board, offset: number, value?: number): number => {
-      board.writePort(CPU0, 0xcf8, 4, (0x8000_0000 | (7 << 11) | offset) >>> 0);
+      board.writePort(CPU0, 0xcf8, 4, (0x8000_0000 | (10 << 11) | offset) >>> 0);
       if (value !== undefined) board.writePort(CPU0, 0xcfc, 4, value);
       return board.readPort(CPU0, 0xcfc, 4);
     };

@@ -22,7 +22,8 @@ import { SERIAL_PORTS, Serial } from '../devices/uart16550.ts';
 import { virtioBlock } from '../devices/virtio-blk.ts';
 import { VirtioPci, type VirtioModel } from '../devices/virtio-pci.ts';
 import { virtioEntropy } from '../devices/virtio-rng.ts';
-import { BIOS_PORT, BIOS_PORTS, BiosServices } from '../firmware/bios.ts';
+import { BIOS_PORT, BIOS_PORTS } from '../firmware/bios/layout.ts';
+import { BiosServices } from '../firmware/bios/services.ts';
 import { type CpuView, cpuAt } from '../firmware/state.ts';
 import type { BootTarget } from '../firmware/target.ts';
 import { CPU_STRIDE, CPUS, Cpu, EVENT_INIT, EVENT_INTERRUPT, EVENT_KICK, EVENT_NMI, EVENT_STARTUP } from '../state/index.ts';
@@ -154,12 +155,21 @@ export class Board implements ProcessorBus {
     this.ports.map(pm.PM1A_EVENT, 12, this.#power, 4);
     this.ports.map(pm.GPE0, pm.GPE0_SIZE, this.#power, 4);
     this.ports.map(pm.RESET_REGISTER, 1, this.#power);
-    const bios = new BiosServices(
-      this.memory,
-      layout,
-      () => this.#cpus[this.#current]!,
-      () => options.rtcStart + clock.now() / 1e6,
-    );
+    const bios = new BiosServices({
+      buffer,
+      state: at.bios,
+      memory: this.memory,
+      ram: layout,
+      clock,
+      wallTime: () => options.rtcStart + clock.now() / 1e6,
+      current: () => this.#cpus[this.#current]!,
+      disks: options.disks,
+      console: this.serials[0],
+      screen: video.text,
+      readPort: (port) => this.ports.read(port, 1),
+      writePort: (port, value) => this.ports.write(port, 1, value),
+      note: (text) => notify.note(this.#current, text),
+    });
     this.ports.map(BIOS_PORT, BIOS_PORTS, bios);
     this.mmio.map(misc.VideoMemory.BASE, misc.VideoMemory.SIZE, video);
     this.mmio.map(IOAPIC_BASE, 0x1000, this.#ioapic);
@@ -192,7 +202,7 @@ export class Board implements ProcessorBus {
       this.mmio.map(misc.TESTDEV_MMIO, misc.TESTDEV_MMIO_SIZE, test);
       this.#devices.push(test);
     }
-    this.#devices.push(pit, rtc, keyboard, port92, post, this.#power, video, ...this.serials);
+    this.#devices.push(pit, rtc, keyboard, port92, post, this.#power, video, ...this.serials, bios);
     this.#timed.push(pit, rtc, this.#power, ...this.#apics, ...this.serials);
   }
 
@@ -224,6 +234,7 @@ export class Board implements ProcessorBus {
       ramSize: this.#ram.ramSize,
       vcpus: this.vcpus,
       serials: this.serials.length,
+      disks: this.#options.disks.length,
       longMode,
       writePort: (port, value) => this.ports.write(port, 1, value),
     };

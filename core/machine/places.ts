@@ -13,6 +13,7 @@ import { Misc, TESTDEV_MMIO_SIZE, VideoMemory } from '../devices/misc.ts';
 import { PciConfig, PciHostState } from '../devices/pci.ts';
 import { Uart16550 } from '../devices/uart16550.ts';
 import { VirtioPciState } from '../devices/virtio-pci.ts';
+import { BiosState } from '../firmware/bios/layout.ts';
 import type { Struct } from '../state/struct.ts';
 
 /** Bytes of a console's rings. */
@@ -20,7 +21,7 @@ export const OUTPUT_RING = 1 << 16;
 export const INPUT_RING = 1 << 12;
 export const SERIALS_MAX = 4;
 /** Virtio functions: disks, then the entropy source. */
-export const DISKS_MAX = 5;
+export const DISKS_MAX = 8;
 
 export interface Console {
   readonly state: number;
@@ -47,6 +48,7 @@ export interface Places {
   readonly consoles: readonly Console[];
   readonly video: number;
   readonly testMemory: number;
+  readonly bios: number;
 }
 
 /** Places everything there could be, so that addresses do not depend on options; `devices` and `devicesEnd` from the layout. */
@@ -81,5 +83,6 @@ export function places(area: { readonly devices: number; readonly devicesEnd: nu
     })),
     video: bytes(VideoMemory.SIZE),
     testMemory: bytes(TESTDEV_MMIO_SIZE),
+    bios: take(BiosState),
   };
 }

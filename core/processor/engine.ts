@@ -76,7 +76,8 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
     readPort: (cpu: number, port: number, size: number) => bus.readPort(cpu, port, size),
     writePort: (cpu: number, port: number, size: number, value: number) => bus.writePort(cpu, port, size, value >>> 0),
     readMmio: (cpu: number, low: number, high: number, size: number) => bus.readMmio(cpu, low >>> 0, high >>> 0, size),
-    writeMmio: (cpu: number, low: number, high: number, size: number, value: number) => bus.writeMmio(cpu, low >>> 0, high >>> 0, size, value >>> 0),
+    writeMmio: (cpu: number, low: number, high: number, size: number, value: number) =>
+      bus.writeMmio(cpu, low >>> 0, high >>> 0, size, value >>> 0),
     acknowledgeInterrupt: (cpu: number) => bus.acknowledgeInterrupt(cpu),
     tsc: (cpu: number) => bus.tsc(cpu),
     taskPriority: (cpu: number, value: number) => bus.taskPriority(cpu, value),

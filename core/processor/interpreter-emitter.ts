@@ -57,7 +57,8 @@ export class InterpreterEmitter implements Emitter {
 
   /** Byte address of a register operand's slot. */
   #slot(o: Operand): { base: Expr; offset: number } {
-    if (o.kind === 'fixed') return { base: this.cpu, offset: O.gpr + (o.size === 8 && o.register >= 4 ? (o.register - 4) * 8 + 1 : o.register * 8) };
+    if (o.kind === 'fixed')
+      return { base: this.cpu, offset: O.gpr + (o.size === 8 && o.register >= 4 ? (o.register - 4) * 8 + 1 : o.register * 8) };
     const field = o.kind === 'rm' || o.kind === 'rr' || o.kind === 'xmmrm' || o.kind === 'mmrm' ? R.base : R.reg;
     return { base: i32.add(this.cpu, op('i32.load16_u', [this.record], field)), offset: 0 };
   }
@@ -171,7 +172,11 @@ export class InterpreterEmitter implements Emitter {
         f.br(done);
       });
       this.store32(O.current, this.record);
-      const helper = this.#import({ read: 'readAddress', write: 'storeAddress', modify: 'writeAddress' }[kind], ['i32', 'i32', 'i64', 'i32'], ['i32']);
+      const helper = this.#import(
+        { read: 'readAddress', write: 'storeAddress', modify: 'writeAddress' }[kind],
+        ['i32', 'i32', 'i64', 'i32'],
+        ['i32'],
+      );
       f.set(host, call(helper, 'i32', [cpu, seg, ea, i32.const(bytes)]));
     });
     return host;
@@ -204,7 +209,9 @@ export class InterpreterEmitter implements Emitter {
     const { f } = this;
     if (!this.isMemory(i)) {
       const slot = o.kind === 'xmm0' ? { base: this.cpu, offset: O.xmm } : this.#slot(o);
-      return f.let(o.kind === 'mm' || o.kind === 'mmrm' ? op('v128.load64_zero', [slot.base], slot.offset) : op('v128.load', [slot.base], slot.offset));
+      return f.let(
+        o.kind === 'mm' || o.kind === 'mmrm' ? op('v128.load64_zero', [slot.base], slot.offset) : op('v128.load', [slot.base], slot.offset),
+      );
     }
     const bits = typeof o.size === 'number' ? o.size : 64;
     if (bits === 128 && !unaligned) this.#aligned();
@@ -248,7 +255,9 @@ export class InterpreterEmitter implements Emitter {
   /** A 16-byte operand that is not aligned raises #GP(0) (vol. 1, 10.4.1.1). */
   #aligned(): void {
     const base = op('i32.load', [i32.add(this.cpu, this.#segment())], Reach.offsets.base);
-    this.f.if(i32.and(i32.add(i32.wrap(this.effectiveAddress()), base), i32.const(15)), () => this.helper('generalProtection', [i32.const(0)]));
+    this.f.if(i32.and(i32.add(i32.wrap(this.effectiveAddress()), base), i32.const(15)), () =>
+      this.helper('generalProtection', [i32.const(0)]),
+    );
   }
 
   // -- stack
@@ -319,7 +328,9 @@ export class InterpreterEmitter implements Emitter {
     const one = width === 64 ? i64.const(1) : i32.const(1);
     const ones = width === 64 ? i64.const(-1) : i32.const(-1);
     const na = t.xor(a, ones);
-    const carries = f.let(down ? t.or(t.and(na, one), t.and(t.or(na, one), result)) : t.or(t.and(a, one), t.and(t.or(a, one), t.xor(result, ones))));
+    const carries = f.let(
+      down ? t.or(t.and(na, one), t.and(t.or(na, one), result)) : t.or(t.and(a, one), t.and(t.or(a, one), t.xor(result, ones))),
+    );
     const c = f.let(this.#carries(width, carries));
     const overflow = i32.and(i32.xor(c, i32.shl(c, i32.const(1))), i32.const(0x8000_0000));
     const old = f.let(i32.and(this.load32(O.flagAux), i32.const(0x8000_0000)));
@@ -349,9 +360,7 @@ export class InterpreterEmitter implements Emitter {
   }
 
   setZero(zero: Expr): void {
-    const keep = 0xffff_ffbf;
-    const z = this.f.let(zero);
-    this.helper('setFlags', [i32.shl(z, i32.const(6)), i32.const(~keep)]);
+    this.helper('setFlags', [i32.shl(zero, i32.const(6)), i32.const(1 << 6)]);
   }
 
   carry(): Expr {
@@ -475,4 +484,3 @@ export class InterpreterEmitter implements Emitter {
     this.#continue(this.f.let(i32.add(this.record, i32.const(Record.size))));
   }
 }
-

@@ -66,7 +66,7 @@ function faulting(imports: Import, helper: string, argument: Expr | 'record'): F
 
 /**
  * `run(cpu, budget) -> EXIT_*`. The loop of blocks: `prepare` (AssemblyScript) serves events and finds the next block's first record, or says
- * why to return; handlers then call for each other until one leaves the block. A guest fault is caught here and delivered by the next
+ * why to return; handlers then go on to each other by tail calls until one leaves the block. A guest fault is caught here and delivered by the next
  * `prepare`, so that a fault during delivery is caught as well.
  */
 function runLoop(tag: number, handlerType: number, imports: Import): FunctionBuilder {
@@ -117,7 +117,9 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
       if (index >= 0) {
         const known = names[index]!;
         if (known.params.join() !== params.join() || known.results.join() !== results.join())
-          throw new Error(`helper ${name}: (${params.join()}) -> (${results.join()}), elsewhere (${known.params.join()}) -> (${known.results.join()})`);
+          throw new Error(
+            `helper ${name}: (${params.join()}) -> (${results.join()}), elsewhere (${known.params.join()}) -> (${known.results.join()})`,
+          );
         return index;
       }
       names.push({ name, params, results });

@@ -1,7 +1,17 @@
 /** From bytes to a row and its operands' encodings (Intel SDM vol. 2, chapter 2). The only decoder: records and disassembly are made from it. */
 import { FEATURES, type Feature } from '../spec/cpuid.ts';
 import type { Row } from '../spec/row.ts';
-import { CODE_16, CODE_32, CODE_64, PREFIX_ADDRESS, PREFIX_LOCK, PREFIX_OPERAND, PREFIX_REP, PREFIX_REPNE, PREFIX_REXW } from '../state/index.ts';
+import {
+  CODE_16,
+  CODE_32,
+  CODE_64,
+  PREFIX_ADDRESS,
+  PREFIX_LOCK,
+  PREFIX_OPERAND,
+  PREFIX_REP,
+  PREFIX_REPNE,
+  PREFIX_REXW,
+} from '../state/index.ts';
 import { ROWS, type NumberedRow } from './handlers.ts';
 
 export const LENGTH_MAX = 15;

@@ -114,7 +114,8 @@ function operand(text: string, whole: string): Operand {
   if ((m = /^moffs(\d+|[vzy])$/.exec(text))) return make('moffs', size(m[1]!, whole));
   if ((m = /^ptr16:(\d+|[vzy])$/.exec(text))) return make('ptr', size(m[1]!, whole));
   if ((m = /^m16:(\d+|[vzy])$/.exec(text))) return make('mptr', size(m[1]!, whole));
-  if ((m = /^m(\d+|[vzy])?(?:&\d+|fp|int|bcd)?$/.exec(text))) return make('m', /^(8|16|32|64|80|128|[vzy])?$/.test(m[1] ?? '') ? size(m[1] ?? '', whole) : 'none');
+  if ((m = /^m(\d+|[vzy])?(?:&\d+|fp|int|bcd)?$/.exec(text)))
+    return make('m', /^(8|16|32|64|80|128|[vzy])?$/.test(m[1] ?? '') ? size(m[1] ?? '', whole) : 'none');
   if ((m = /^r(\d+|[vzy])$/.exec(text))) return make('r', size(m[1]!, whole));
   throw new Error(`row "${whole}": unknown operand "${text}"`);
 }
@@ -127,7 +128,8 @@ export function parseRow(text: string): Row {
   const operands = space < 0 ? [] : name!.slice(space).split(',').map((s) => operand(s.trim(), text)); // prettier-ignore
   const tokens: string[] = opcodeText!.split(/\s+/);
   let prefix: Row['prefix'];
-  if (/^(NP|66|F3|F2)$/.test(tokens[0]!) && tokens.length > 1 && /^(REX\.W|[0-9A-F]{2})/.test(tokens[1]!)) prefix = tokens.shift() as Row['prefix'];
+  if (/^(NP|66|F3|F2)$/.test(tokens[0]!) && tokens.length > 1 && /^(REX\.W|[0-9A-F]{2})/.test(tokens[1]!))
+    prefix = tokens.shift() as Row['prefix'];
   let rexW = false;
   if (tokens[0] === 'REX.W') {
     rexW = true;
@@ -170,7 +172,8 @@ export function parseRow(text: string): Row {
   const attributes = attributeText.split(/\s+/).filter(Boolean);
   const known = new Set(['lock', 'i64', 'o64', 'd64', 'f64', 'v', 'end', 'priv', 'sens', 'io', 'x87', 'mmx', 'simd']);
   const value = (key: string): string | undefined => attributes.find((a) => a.startsWith(`${key}=`))?.slice(key.length + 1);
-  for (const a of attributes) if (!known.has(a) && !/^(helper|do|needs)=\S+$/.test(a)) throw new Error(`row "${text}": unknown attribute "${a}"`);
+  for (const a of attributes)
+    if (!known.has(a) && !/^(helper|do|needs)=\S+$/.test(a)) throw new Error(`row "${text}": unknown attribute "${a}"`);
   const has = (a: string): boolean => attributes.includes(a);
   return {
     text,

@@ -2,7 +2,7 @@
  * Expressions: trees of instructions, folded where both sides are known. An expression is evaluated where it is emitted, as often as it is
  * emitted: bind it to a local (`FunctionBuilder.let`) to fix its value and its place in the order of effects.
  */
-import { Bytes } from './bytes.ts';
+import type { Bytes } from './bytes.ts';
 import { OPS, type OpName } from './ops.ts';
 
 export type Type = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';

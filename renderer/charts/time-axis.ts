@@ -15,5 +15,10 @@ export function timeSplits(from: number, to: number, step: number): number[] {
 
 /** `time`: seconds since the epoch, shown in local time. */
 export function clock(time: number, locale: string, seconds = true): string {
-  return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', ...(seconds && { second: '2-digit' }), hour12: false }).format(time * 1000);
+  return new Intl.DateTimeFormat(locale, {
+    hour: '2-digit',
+    minute: '2-digit',
+    ...(seconds && { second: '2-digit' }),
+    hour12: false,
+  }).format(time * 1000);
 }

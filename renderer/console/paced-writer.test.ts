@@ -35,7 +35,7 @@ it('sends a paste in pieces with pauses, and keys typed meanwhile after it', () 
   tick();
   expect(sent.length).toBe(2);
   drain();
-  expect(sent.flat()).toEqual([...new Array<number>(PIECE * 2 + 1).fill(7), 9]);
+  expect(sent.flat()).toEqual([...Array.from({ length: PIECE * 2 + 1 }, () => 7), 9]);
   expect(sent.at(-1)).toEqual([9]);
   expect(progress.at(-2)).toEqual({ done: PIECE * 2 + 2, total: PIECE * 2 + 2 });
   expect(progress.at(-1)).toBeUndefined();

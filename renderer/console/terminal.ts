@@ -9,7 +9,7 @@ import { Terminal } from '@xterm/xterm';
 import type { ITheme } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 import type { RingsideApi } from '../../electron/ipc.ts';
-import { cspDocument, withAdoptedStyles } from './inline-styles.ts';
+import { styleCellsThroughCssom, withAdoptedStyles } from './inline-styles.ts';
 import { PacedWriter } from './paced-writer.ts';
 import type { Progress } from './paced-writer.ts';
 import { ConsoleStream } from './stream.ts';
@@ -51,7 +51,6 @@ export class ConsoleTerminal {
     this.#events = events;
     this.terminal = new Terminal({
       allowProposedApi: true,
-      documentOverride: cspDocument(),
       fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
       fontSize: look.fontSize,
       theme: look.theme,
@@ -172,10 +171,14 @@ export class ConsoleTerminal {
     try {
       const webgl = new WebglAddon();
       // The GPU process can be lost at any time; xterm's DOM renderer then takes over.
-      webgl.onContextLoss(() => withAdoptedStyles(() => webgl.dispose()));
+      webgl.onContextLoss(() => {
+        withAdoptedStyles(() => webgl.dispose());
+        styleCellsThroughCssom(this.terminal);
+      });
       this.terminal.loadAddon(webgl);
     } catch {
       // No WebGL 2: the DOM renderer, which `open` has set up, stays.
+      styleCellsThroughCssom(this.terminal);
     }
   }
 

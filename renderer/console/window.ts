@@ -7,7 +7,11 @@ export async function openConsoleWindow(id: string, port: number): Promise<void>
   const api = useApi();
   // A browser lets a page open a window only in the turn of the click: not after an answer has come.
   if (api.shell === 'browser') {
-    open(`${location.pathname}${location.search}${formatRoute({ view: 'console', id, port })}`, `ringside-${id}-${port}`, 'popup,width=860,height=560');
+    open(
+      `${location.pathname}${location.search}${formatRoute({ view: 'console', id, port })}`,
+      `ringside-${id}-${port}`,
+      'popup,width=860,height=560',
+    );
     return;
   }
   try {

@@ -43,7 +43,15 @@ describe('the form', () => {
   });
 
   it('leaves out empty options, and sends emptied numbers as 0 for the core to refuse', () => {
-    const form = { ...emptyForm('x'), kind: 'kernel' as const, kernel: ' /k ', initrd: ' ', append: '', modules: ['', ' '], memory: undefined };
+    const form = {
+      ...emptyForm('x'),
+      kind: 'kernel' as const,
+      kernel: ' /k ',
+      initrd: ' ',
+      append: '',
+      modules: ['', ' '],
+      memory: undefined,
+    };
     expect(toVmDraft(form)).toEqual({ name: 'x', source: { kind: 'kernel', kernel: '/k' }, memory: 0, vcpus: 1, disks: [], serials: 1 });
   });
 });

@@ -75,7 +75,13 @@ export function toVmDraft(form: DraftForm): VmDraft {
       break;
     case 'kernel': {
       const modules = form.modules.map((path) => path.trim()).filter((path) => path !== '');
-      source = { kind: 'kernel', kernel: form.kernel.trim(), ...optional('initrd', form.initrd), ...optional('append', form.append), ...(modules.length > 0 && { modules }) };
+      source = {
+        kind: 'kernel',
+        kernel: form.kernel.trim(),
+        ...optional('initrd', form.initrd),
+        ...optional('append', form.append),
+        ...(modules.length > 0 && { modules }),
+      };
       break;
     }
     case 'disk':

@@ -283,7 +283,6 @@ export const en = {
     sourceKernelHint: 'A Linux kernel, or a multiboot or ELF image, with an initial RAM disk and a command line.',
     sourceDisk: 'Disk',
     sourceDiskHint: 'The boot sector of the first disk.',
-    sourceDiskNotYet: 'Not in this version: it needs firmware. Give a kernel, and attach the disk to it.',
     kernel: 'Kernel file',
     initrd: 'Initial RAM disk',
     append: 'Command line',
@@ -307,7 +306,8 @@ export const en = {
     memory: 'Memory',
     memoryHint: '{free} of {total} are free on this computer; a VM can have {max}.',
     vcpus: 'vCPUs',
-    vcpusHint: 'This computer has {threads} thread; a VM can have {max} vCPU. | This computer has {threads} threads; a VM can have {max} vCPUs.',
+    vcpusHint:
+      'This computer has {threads} thread; a VM can have {max} vCPU. | This computer has {threads} threads; a VM can have {max} vCPUs.',
     zone: {
       comfortable: 'Comfortable',
       tight: 'Tight: the computer may become slow',

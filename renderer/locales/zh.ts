@@ -285,7 +285,6 @@ export const zh: Messages = {
     sourceKernelHint: 'Linux 内核、multiboot 或 ELF 映像，可带初始内存盘和命令行。',
     sourceDisk: '磁盘',
     sourceDiskHint: '第一块磁盘的引导扇区。',
-    sourceDiskNotYet: '此版本尚不支持：需要固件。请指定内核，并把磁盘挂到它上面。',
     kernel: '内核文件',
     initrd: '初始内存盘',
     append: '命令行',

@@ -2,7 +2,20 @@
  * A core of pretence for `vite dev` without a shell and for unit tests: keeps VMs in memory, answers on their consoles and makes up
  * their load. `?demo` in the address begins with some VMs. It is not in the production bundle.
  */
-import type { CallArgs, CallError, CallName, CallResult, EventName, Events, LoadSample, RingsideApi, Settings, VmDraft, VmState, VmSummary } from '../../electron/ipc.ts';
+import type {
+  CallArgs,
+  CallError,
+  CallName,
+  CallResult,
+  EventName,
+  Events,
+  LoadSample,
+  RingsideApi,
+  Settings,
+  VmDraft,
+  VmState,
+  VmSummary,
+} from '../../electron/ipc.ts';
 import { MockGuest } from './guest.ts';
 
 interface MockVm {
@@ -61,7 +74,8 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
     if (draft.memory < 1) throw mistake('A VM needs at least 1 MiB of memory.', 'memory');
     if (draft.memory > 3584) throw mistake('A VM can have at most 3584 MiB of memory.', 'memory');
     if (draft.vcpus < 1) throw mistake('A VM needs at least one vCPU.', 'vcpus');
-    if (draft.source.kind === 'kernel' && !draft.source.kernel.startsWith('/')) throw mistake('Give the path of a kernel.', 'source.kernel');
+    if (draft.source.kind === 'kernel' && !draft.source.kernel.startsWith('/'))
+      throw mistake('Give the path of a kernel.', 'source.kernel');
     if (draft.source.kind === 'disk' && draft.disks.length === 0) throw mistake('A VM that starts from a disk needs a disk.', 'disks');
   }
 
@@ -80,7 +94,8 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
   }
 
   function start(vm: MockVm): void {
-    if (vm.summary.state === 'running' || vm.summary.state === 'starting') throw mistake(`"${vm.summary.definition.name}" is already running.`);
+    if (vm.summary.state === 'running' || vm.summary.state === 'starting')
+      throw mistake(`"${vm.summary.definition.name}" is already running.`);
     enter(vm, 'starting');
     setTimeout(() => {
       enter(vm, 'running');
@@ -101,7 +116,16 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
         const vmm = jitter(0.02 + share * 0.06);
         const ready = share > 0.5 ? jitter(0.06) : 0;
         const halted = Math.max(0, 1 - guestUser - guestKernel - vmm - ready);
-        return { vcpu, guestUser, guestKernel, vmm, ready, blocked: 0, halted, instructions: Math.round((guestUser + guestKernel) * 182e6) };
+        return {
+          vcpu,
+          guestUser,
+          guestKernel,
+          vmm,
+          ready,
+          blocked: 0,
+          halted,
+          instructions: Math.round((guestUser + guestKernel) * 182e6),
+        };
       }),
       exits: { hlt: 100 * (1 - busy), 'port in': 12 + busy * 800, 'port out': 30, interrupt: 100 + busy * 250, 'mmio write': 4 },
     };
@@ -121,7 +145,12 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
   if (options.demo) {
     const linux: VmDraft = {
       name: 'Debian netboot',
-      source: { kind: 'kernel', kernel: '/srv/images/debian/vmlinuz', initrd: '/srv/images/debian/initrd.gz', append: 'console=ttyS0 priority=low' },
+      source: {
+        kind: 'kernel',
+        kernel: '/srv/images/debian/vmlinuz',
+        initrd: '/srv/images/debian/initrd.gz',
+        append: 'console=ttyS0 priority=low',
+      },
       memory: 512,
       vcpus: 2,
       disks: [{ path: '/srv/images/debian/disk.raw' }],
@@ -133,7 +162,18 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
       const wave = Math.max(0, Math.sin(back / 40)) * 0.8 + 0.05;
       running.history.push(sample(running, Date.now() - back * 1000, wave));
     }
-    add({ ...linux, name: 'memtest86+', source: { kind: 'kernel', kernel: '/srv/images/memtest86+x64.bin' }, disks: [], vcpus: 1, serials: 1 }, 'crashed', 'vCPU 0 triple-faulted at 0xffffffff81000110.');
+    add(
+      {
+        ...linux,
+        name: 'memtest86+',
+        source: { kind: 'kernel', kernel: '/srv/images/memtest86+x64.bin' },
+        disks: [],
+        vcpus: 1,
+        serials: 1,
+      },
+      'crashed',
+      'vCPU 0 triple-faulted at 0xffffffff81000110.',
+    );
     add({ ...linux, name: 'Built-in guest', source: { kind: 'builtin' }, memory: 64, disks: [], vcpus: 1, serials: 1 }, 'paused');
     add({ ...linux, name: 'Test of a long name that will not fit in the list', source: { kind: 'disk' }, vcpus: 1, serials: 1 });
   }
@@ -154,7 +194,10 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
       disabledByFirmware: false,
       nested: false,
       kvm: 'no-permission',
-      advice: ['Ringside runs every VM on its own processor here; no hardware support is needed.', 'To use VT-x, add yourself to the group "kvm".'],
+      advice: [
+        'Ringside runs every VM on its own processor here; no hardware support is needed.',
+        'To use VT-x, add yourself to the group "kvm".',
+      ],
       limits: { memoryMax: 3584, vcpusMax: 8 },
       version: '0.1.0',
       stateDir: '/home/user/.local/state/ringside',
@@ -163,7 +206,9 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
     }),
     list: () => ({
       vms: [...vms.values()].map((vm) => vm.summary),
-      damaged: options.demo ? [{ file: '/home/user/.local/state/ringside/vms/old.json', reason: 'The file is not JSON: it ends in the middle.' }] : [],
+      damaged: options.demo
+        ? [{ file: '/home/user/.local/state/ringside/vms/old.json', reason: 'The file is not JSON: it ends in the middle.' }]
+        : [],
     }),
     create: ({ draft, start: now }) => {
       check(draft);

@@ -11,7 +11,9 @@ export class MockGuest {
 
   boot(): void {
     this.busyUntil = Date.now() + 1500;
-    this.#print('\r\n\x1b[1mcorner\x1b[0m on Ringside: 1 vCPU, 64 MiB\r\nType \x1b[32mhelp\x1b[0m for a list of commands. See https://ringside.invalid/\r\ncorner> ');
+    this.#print(
+      '\r\n\x1b[1mcorner\x1b[0m on Ringside: 1 vCPU, 64 MiB\r\nType \x1b[32mhelp\x1b[0m for a list of commands. See https://ringside.invalid/\r\ncorner> ',
+    );
   }
 
   type(text: string): void {
@@ -37,9 +39,11 @@ export class MockGuest {
   #run(line: string): void {
     const [name, argument] = line.split(/\s+/);
     if (name === '' || name === undefined) return;
-    if (name === 'help') this.#print('cpu       what the processor says of itself\r\nhelp      this list\r\nspin N    keep the vCPU busy for N seconds\r\n');
+    if (name === 'help')
+      this.#print('cpu       what the processor says of itself\r\nhelp      this list\r\nspin N    keep the vCPU busy for N seconds\r\n');
     else if (name === 'spin') this.busyUntil = Date.now() + Number(argument ?? 5) * 1000;
-    else if (name === 'colors') this.#print(Array.from({ length: 24 }, (_, i) => `\x1b[48;2;${i * 10};${120};${255 - i * 10}m  `).join('') + '\x1b[0m\r\n');
+    else if (name === 'colors')
+      this.#print(Array.from({ length: 24 }, (_, i) => `\x1b[48;2;${i * 10};${120};${255 - i * 10}m  `).join('') + '\x1b[0m\r\n');
     else if (name === 'lines') for (let i = 1; i <= Number(argument ?? 100); i++) this.#print(`line ${i} of ${argument ?? 100}\r\n`);
     else this.#print(`${name}: no such command\r\n`);
   }

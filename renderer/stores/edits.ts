@@ -53,5 +53,9 @@ export const useEditsStore = defineStore('edits', () => {
 /** What the form holds of sources that are not chosen now. */
 function hidden(form: DraftForm): Partial<DraftForm> {
   const { kernel, initrd, append, modules, builtinAppend } = form;
-  return form.kind === 'kernel' ? { builtinAppend } : form.kind === 'builtin' ? { kernel, initrd, append, modules } : { kernel, initrd, append, modules, builtinAppend };
+  return form.kind === 'kernel'
+    ? { builtinAppend }
+    : form.kind === 'builtin'
+      ? { kernel, initrd, append, modules }
+      : { kernel, initrd, append, modules, builtinAppend };
 }

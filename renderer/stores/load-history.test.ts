@@ -10,7 +10,18 @@ function sample(second: number, user: number, over: Partial<LoadSample> = {}): L
     id: 'a',
     time: START + second * 1000,
     interval: 1,
-    vcpus: [{ vcpu: 0, guestUser: user, guestKernel: 0.1, vmm: 0.05, ready: 0, blocked: 0, halted: 0.85 - user, instructions: 1e6 * (second + 1) }],
+    vcpus: [
+      {
+        vcpu: 0,
+        guestUser: user,
+        guestKernel: 0.1,
+        vmm: 0.05,
+        ready: 0,
+        blocked: 0,
+        halted: 0.85 - user,
+        instructions: 1e6 * (second + 1),
+      },
+    ],
     exits: { hlt: 10 },
     ...over,
   };
@@ -108,6 +119,16 @@ describe('a sparkline of samples that come a little late each time', () => {
 
 describe('stack', () => {
   it('sums from below, never above 1, and keeps holes', () => {
-    expect(stack([[0.5, null], [0.25, null], [0.5, null]])).toEqual([[0.5, null], [0.75, null], [1, null]]);
+    expect(
+      stack([
+        [0.5, null],
+        [0.25, null],
+        [0.5, null],
+      ]),
+    ).toEqual([
+      [0.5, null],
+      [0.75, null],
+      [1, null],
+    ]);
   });
 });

@@ -90,7 +90,7 @@ export class LoadHistory {
     const out: Stretch = { times: [], states: LOAD_STATES.map(() => []), instructions: [] };
     const chosen = vcpu === undefined ? [...this.#fractions.keys()] : [vcpu];
     let previous = 0;
-    for (let age = first; age >= last; ) {
+    for (let age = first; age >= last;) {
       // Buckets lie on whole multiples of their length, so that points do not jitter as time passes.
       const bucket = Math.floor(this.#times[this.#slot(age)]! / (per * 1000));
       const sums = new Float64Array(LOAD_STATES.length);
@@ -110,7 +110,12 @@ export class LoadHistory {
         age--;
       } while (per > 1 && age >= last && Math.floor(this.#times[this.#slot(age)]! / (per * 1000)) === bucket);
       if (previous > 0 && time - previous > GAP_SECONDS + per) append(out, previous + 1, null, null);
-      append(out, time, Array.from(sums, (sum) => sum / count), instructions / count);
+      append(
+        out,
+        time,
+        Array.from(sums, (sum) => sum / count),
+        instructions / count,
+      );
       previous = time;
     }
     return out;

@@ -23,10 +23,15 @@ export const useNewVmStore = defineStore('newVm', () => {
 
   function proposeName(): void {
     if (!nameProposed.value) return;
-    const base = i18n.global.t(form.value.kind === 'builtin' ? 'welcome.builtinName' : form.value.kind === 'kernel' ? 'kind.kernel' : 'kind.disk');
+    const base = i18n.global.t(
+      form.value.kind === 'builtin' ? 'welcome.builtinName' : form.value.kind === 'kernel' ? 'kind.kernel' : 'kind.disk',
+    );
     const file = form.value.kind === 'kernel' ? form.value.kernel : form.value.kind === 'disk' ? (form.value.disks[0]?.path ?? '') : '';
     const fromFile = file.trim().split(/[/\\]/).at(-1)?.slice(0, 60);
-    form.value.name = freeName(fromFile || base, vms.list.map((vm) => vm.definition.name));
+    form.value.name = freeName(
+      fromFile || base,
+      vms.list.map((vm) => vm.definition.name),
+    );
   }
 
   function reset(): void {

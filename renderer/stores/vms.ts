@@ -39,7 +39,11 @@ export const useVmsStore = defineStore('vms', () => {
   const busy = ref(new Set<string>());
 
   /** Oldest first: the list stays put as states change. */
-  const list = computed(() => [...byId.value.values()].sort((a, b) => a.definition.created.localeCompare(b.definition.created) || a.definition.id.localeCompare(b.definition.id)));
+  const list = computed(() =>
+    [...byId.value.values()].sort(
+      (a, b) => a.definition.created.localeCompare(b.definition.created) || a.definition.id.localeCompare(b.definition.id),
+    ),
+  );
 
   async function load(): Promise<void> {
     try {

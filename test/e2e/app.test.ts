@@ -196,7 +196,9 @@ describe.skipIf(CHROMIUM === undefined)('the app in a browser', () => {
       for (let i = 0; i < 3; i++) {
         const wrong = dialog.locator('.field.wrong');
         // The next mistake: another field than the last one.
-        await expect.poll(() => wrong.evaluateAll((rows) => rows.map((row) => row.getAttribute('data-field'))), SOON).not.toEqual(mistakes.slice(-1));
+        await expect
+          .poll(() => wrong.evaluateAll((rows) => rows.map((row) => row.getAttribute('data-field'))), SOON)
+          .not.toEqual(mistakes.slice(-1));
         const field = (await wrong.getAttribute('data-field'))!;
         mistakes.push(field);
         expect((await wrong.getByRole('alert').innerText()).length).toBeGreaterThan(10);

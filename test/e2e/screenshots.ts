@@ -45,6 +45,8 @@ try {
   await until(page, /corner>$/);
   await line(page, 'help');
 
+  await page.setViewportSize({ width: SIZE.width, height: 800 });
+  await page.emulateMedia({ colorScheme: 'light' });
   await page.getByRole('button', { name: 'New', exact: true }).click();
   const dialog = page.getByRole('dialog', { name: 'New virtual machine' });
   await dialog.getByText('A Linux kernel, or').click();
@@ -53,6 +55,8 @@ try {
   await dialog.getByRole('textbox', { name: 'Command line' }).fill('console=ttyS0,115200 panic=-1 checks=0 hold=1');
   await dialog.getByText(/^Linux kernel, \d/).waitFor();
   await shoot(page, 'new-vm');
+  await page.setViewportSize(SIZE);
+  await page.emulateMedia({ colorScheme: 'dark' });
   for (const _ of ['compute', 'disks', 'summary']) await dialog.getByRole('button', { name: 'Next' }).click();
   await dialog.getByLabel('Name', { exact: true }).fill('Debian kernel');
   await dialog.getByRole('button', { name: 'Create and start' }).click();

@@ -11,7 +11,7 @@ import * as aml from './aml.ts';
 
 /** Where the RSDP lies: in the BIOS area that systems search. */
 export const RSDP = 0xf0100;
-export const PCI_SLOTS = 8;
+export const PCI_SLOTS = 16;
 
 export interface AcpiOptions extends RamSize {
   readonly vcpus: number;

@@ -32,9 +32,9 @@ export function arithmeticFlags(cpu: usize): u32 {
   const aux = load<u32>(cpu, CPU_flagAux);
   const carry = aux >>> 31;
   const overflow = carry ^ ((aux >>> 30) & 1);
-  const parity = ((<u32>popcnt<u32>((<u32>result ^ (aux >>> 8)) & 0xff)) & 1) ^ 1;
+  const parity = (<u32>popcnt<u32>((<u32>result ^ (aux >>> 8)) & 0xff) & 1) ^ 1;
   const sign = <u32>(result >>> 63) ^ (aux & 1);
-  return carry | (parity << 2) | ((aux & AUX_AF) << 1) | (<u32>(result == 0) << 6) | (sign << 7) | (overflow << 11);
+  return carry | (parity << 2) | ((aux & AUX_AF) << 1) | ((<u32>(result == 0)) << 6) | (sign << 7) | (overflow << 11);
 }
 
 /** Sets all six arithmetic flags from an EFLAGS image. */
@@ -47,11 +47,7 @@ export function setArithmeticFlags(cpu: usize, value: u32): void {
   const parity = (value >>> 2) & 1;
   const p = result ^ parity ^ 1;
   store<u64>(cpu, result, CPU_flagResult);
-  store<u32>(
-    cpu,
-    (carry << 31) | ((carry ^ overflow) << 30) | ((value & FLAG_AF) >>> 1) | (p << 8) | ((value >>> 7) & 1),
-    CPU_flagAux,
-  );
+  store<u32>(cpu, (carry << 31) | ((carry ^ overflow) << 30) | ((value & FLAG_AF) >>> 1) | (p << 8) | ((value >>> 7) & 1), CPU_flagAux);
 }
 
 /** The whole EFLAGS image. */
@@ -78,17 +74,13 @@ export function setFlags(cpu: usize, value: u32, mask: u32): void {
 
 /** The flags of `a - b`, both zero-extended from `size` bytes (CMP, CMPS, SCAS). */
 export function setCompareFlags(cpu: usize, a: u64, b: u64, size: u32): void {
-  const shift: u64 = 64 - (<u64>size << 3);
+  const shift: u64 = 64 - ((<u64>size) << 3);
   const difference = a - b;
   const result = <u64>(<i64>(difference << shift) >> shift);
   const carry = <u32>(a < b);
   const overflow = <u32>((((a ^ b) & (a ^ difference)) << shift) >>> 63);
   store<u64>(cpu, result, CPU_flagResult);
-  store<u32>(
-    cpu,
-    (carry << 31) | ((carry ^ overflow) << 30) | ((<u32>(a ^ b ^ difference) & 0x10) >>> 1),
-    CPU_flagAux,
-  );
+  store<u32>(cpu, (carry << 31) | ((carry ^ overflow) << 30) | ((<u32>(a ^ b ^ difference) & 0x10) >>> 1), CPU_flagAux);
 }
 
 export { AUX_CF, AUX_CF_XOR_OF, AUX_AF };

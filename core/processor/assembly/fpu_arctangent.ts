@@ -52,7 +52,7 @@ function arctangent(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 {
   if (isInfinite(y, yse)) return piMultiple(cpu, sign, isInfinite(x, xse) ? (xNegative ? 3 : 1) : 2, before);
   if (isInfinite(x, xse) || y == 0) {
     if (xNegative) return piMultiple(cpu, sign, 4, before);
-    return pair(0, <u64>sign | (<u64>before << 32));
+    return pair(0, <u64>sign | ((<u64>before) << 32));
   }
   if (x == 0) return piMultiple(cpu, sign, 2, before);
   let n = y << clz(y);
@@ -90,7 +90,7 @@ function arctangent(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 {
   } else {
     // t = (r - c) / (1 + r c), c = index/16.
     const f = fraction(r, e);
-    const c = index == 16 ? pair(0, 0) : pair(0, <u64>index << 60);
+    const c = index == 16 ? pair(0, 0) : pair(0, (<u64>index) << 60);
     const negative = index == 16 || less128(f, c);
     let t = negative ? subtract128(c, f) : subtract128(f, c);
     a = arctangentOfSixteenth(index);
@@ -98,7 +98,7 @@ function arctangent(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 {
     if (v128.any_true(t)) {
       const tn = leadingZeros128(t);
       t = shiftLeft128(t, tn);
-      const rc = index == 16 ? shiftRight128(f, 1) : multiply128(f, pair(0, <u64>index << 59));
+      const rc = index == 16 ? shiftRight128(f, 1) : multiply128(f, pair(0, (<u64>index) << 59));
       const whole = add128(pair(0, INTEGER_BIT), rc);
       const q = divide128(t, whole);
       let te = -1 - tn - <i32>less128(t, whole);

@@ -46,7 +46,11 @@ export function f2xm1(cpu: usize, record: usize): void {
   const e = effectiveExponent(s, se) - BIAS;
   if (e >= 0) {
     const one = e == 0 && s == INTEGER_BIT;
-    commit(cpu, at, one && negative ? pair(INTEGER_BIT, <u64>(0x8000 | (BIAS - 1)) | (<u64>PE << 32)) : pair(s, <u64>se | (<u64>PE << 32)));
+    commit(
+      cpu,
+      at,
+      one && negative ? pair(INTEGER_BIT, <u64>(0x8000 | (BIAS - 1)) | ((<u64>PE) << 32)) : pair(s, <u64>se | ((<u64>PE) << 32)),
+    );
     return;
   }
   // t = x ln 2, whose significand is below 2^128 and may need normalizing for its precision's sake.
@@ -104,9 +108,9 @@ function scaledLogarithm(cpu: usize, k: i32, fs: u32, fe: i32, f: v128, denomina
       sign = fs;
     } else {
       // Both as multiples of 2^-112; the logarithm is at most a half.
-      const whole = pair(0, <u64>abs(k) << 48);
+      const whole = pair(0, (<u64>abs(k)) << 48);
       const part = shiftRight128(l, 15 - le);
-      const same = (k < 0) == (fs != 0);
+      const same = k < 0 == (fs != 0);
       sum = same ? add128(whole, part) : subtract128(whole, part);
       n = leadingZeros128(sum);
       sum = shiftLeft128(sum, n);
@@ -164,7 +168,7 @@ export function fyl2x(cpu: usize, record: usize): void {
 }
 
 function infinity(sign: u32, flags: u32): v128 {
-  return pair(INTEGER_BIT, <u64>(sign | 0x7fff) | (<u64>flags << 32));
+  return pair(INTEGER_BIT, <u64>(sign | 0x7fff) | ((<u64>flags) << 32));
 }
 
 function logarithmOf(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 {
@@ -184,8 +188,8 @@ function logarithmOf(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 {
     if (xe == 0 && m == INTEGER_BIT) return invalid;
     return infinity(xe < 0 ? ySign ^ 0x8000 : ySign, before);
   }
-  if (y == 0) return pair(0, <u64>(xe < 0 ? ySign ^ 0x8000 : ySign) | (<u64>before << 32));
-  if (xe == 0 && m == INTEGER_BIT) return pair(0, <u64>ySign | (<u64>before << 32));
+  if (y == 0) return pair(0, <u64>(xe < 0 ? ySign ^ 0x8000 : ySign) | ((<u64>before) << 32));
+  if (xe == 0 && m == INTEGER_BIT) return pair(0, <u64>ySign | ((<u64>before) << 32));
   // Powers of two come out exactly, and still count as inexact.
   return withFlags(logarithm(cpu, xe, pair(0, m), ySign >> 15, effectiveExponent(y, yse), y << clz(y)), before | PE);
 }
@@ -211,7 +215,7 @@ function logarithmPlusOne(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 
   let before: u32 = isDenormal(x, xse) || isDenormal(y, yse) ? DE : 0;
   if (isInfinite(x, xse)) return xSign || y == 0 ? invalid : infinity(sign, before);
   if (isInfinite(y, yse)) return x == 0 ? invalid : infinity(sign, before);
-  if (x == 0 || y == 0) return pair(0, <u64>sign | (<u64>before << 32));
+  if (x == 0 || y == 0) return pair(0, <u64>sign | ((<u64>before) << 32));
   // Inexact even where it happens to come out exactly.
   before |= PE;
   const e = effectiveExponent(x, xse) - BIAS;
@@ -222,13 +226,14 @@ function logarithmPlusOne(cpu: usize, x: u64, xse: u32, y: u64, yse: u32): v128 
   if (e >= 0 || (e == -1 && !xSign) || (e == -2 && xSign && s > 0x95f619980c4336f7) || (e == -1 && xSign)) {
     // Outside the documented range: the logarithm of the sum itself, or x where there is none.
     if (xSign) {
-      if (e >= 0) return pair(x, <u64>xse | (<u64>before << 32));
+      if (e >= 0) return pair(x, <u64>xse | ((<u64>before) << 32));
       const m = subtract128(pair(0, INTEGER_BIT), shiftRight128(pair(0, s), -e));
       const n = leadingZeros128(m);
       return withFlags(logarithm(cpu, -n, shiftLeft128(m, n), ys, ye, yn), before);
     }
     if (e >= 64) return withFlags(logarithm(cpu, e, pair(1, s), ys, ye, yn), before);
-    const big = e < 0 ? add128(pair(0, INTEGER_BIT), shiftRight128(pair(0, s), -e)) : add128(pair(0, s), shiftRight128(pair(0, INTEGER_BIT), e));
+    const big =
+      e < 0 ? add128(pair(0, INTEGER_BIT), shiftRight128(pair(0, s), -e)) : add128(pair(0, s), shiftRight128(pair(0, INTEGER_BIT), e));
     if (high(big) < INTEGER_BIT) {
       const carried = pair((low(big) >> 1) | (high(big) << 63), (high(big) >> 1) | INTEGER_BIT);
       return withFlags(logarithm(cpu, max(e, 0) + 1, carried, ys, ye, yn), before);

@@ -52,9 +52,9 @@ function roundToIntegral(control: u32, s: u64, se: u32): v128 {
   const magnitude = low(rounded);
   const flags = <u32>high(rounded) | before;
   const sign = se & 0x8000;
-  if (magnitude == 0) return pair(0, <u64>sign | (<u64>flags << 32));
+  if (magnitude == 0) return pair(0, <u64>sign | ((<u64>flags) << 32));
   const n = clz(magnitude);
-  return pair(magnitude << n, <u64>(sign | (16383 + 63 - <u32>n)) | (<u64>flags << 32));
+  return pair(magnitude << n, <u64>(sign | (16383 + 63 - <u32>n)) | ((<u64>flags) << 32));
 }
 
 export function fscale(cpu: usize, record: usize): void {
@@ -74,12 +74,12 @@ function scale(control: u32, a: u64, ase: u32, b: u64, bse: u32): v128 {
   if (isInfinite(b, bse)) {
     if (bse & 0x8000) {
       if (isInfinite(a, ase)) return withFlags(indefinite(), IE);
-      return pair(0, <u64>sign | (<u64>before << 32));
+      return pair(0, <u64>sign | ((<u64>before) << 32));
     }
     if (a == 0) return withFlags(indefinite(), IE);
-    return pair(INTEGER_BIT, <u64>(sign | 0x7fff) | (<u64>before << 32));
+    return pair(INTEGER_BIT, <u64>(sign | 0x7fff) | ((<u64>before) << 32));
   }
-  if (a == 0 || isInfinite(a, ase)) return pair(a, <u64>ase | (<u64>before << 32));
+  if (a == 0 || isInfinite(a, ase)) return pair(a, <u64>ase | ((<u64>before) << 32));
   const eb = effectiveExponent(b, bse);
   let n: i32 = 0;
   if (b != 0 && eb >= 16383) n = eb > 16383 + 16 ? 0x20000 : <i32>((b << clz(b)) >> <u64>(16383 + 63 - eb));
@@ -114,13 +114,13 @@ export function fxtract(cpu: usize, record: usize): void {
     return pushResult(cpu, next, s, se);
   }
   if (s == 0) {
-    if (!commit(cpu, at, pair(INTEGER_BIT, <u64>0xffff | (<u64>ZE << 32)))) return;
+    if (!commit(cpu, at, pair(INTEGER_BIT, <u64>0xffff | ((<u64>ZE) << 32)))) return;
     return pushResult(cpu, next, 0, se);
   }
   const exponent = effectiveExponent(s, se) - 16383;
   const magnitude = <u64>abs(exponent);
   const n = clz(magnitude);
-  const flags: u64 = isDenormal(s, se) ? <u64>DE << 32 : 0;
+  const flags: u64 = isDenormal(s, se) ? (<u64>DE) << 32 : 0;
   const integer = exponent == 0 ? pair(0, flags) : pair(magnitude << n, <u64>((exponent < 0 ? 0x8000 : 0) | (16383 + 63 - <u32>n)) | flags);
   if (!commit(cpu, at, integer)) return;
   pushResult(cpu, next, s << clz(s), (se & 0x8000) | 16383);
@@ -158,7 +158,8 @@ function remainder(cpu: usize, record: usize, nearest: bool): void {
   }
   const before: u32 = isDenormal(a, ase) || isDenormal(b, bse) ? DE : 0;
   if (a == 0 || isInfinite(b, bse)) {
-    const same = a == 0 ? pair(0, <u64>ase) : normalized(load<u16>(cpu, CPU_fpuControl), ase >> 15, effectiveExponent(a, ase) + <i32>clz(a), a);
+    const same =
+      a == 0 ? pair(0, <u64>ase) : normalized(load<u16>(cpu, CPU_fpuControl), ase >> 15, effectiveExponent(a, ase) + <i32>clz(a), a);
     if (commit(cpu, at, withFlags(same, before))) setQuotient(cpu, 0, false);
     else complete(cpu);
     return;
@@ -237,4 +238,3 @@ export function fprem(cpu: usize, record: usize): void {
 export function fprem1(cpu: usize, record: usize): void {
   remainder(cpu, record, true);
 }
-

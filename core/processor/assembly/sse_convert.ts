@@ -24,7 +24,7 @@ const TRUNCATE: u32 = 3;
 
 /** A number as a signed integer of `bits`; the most negative one, and IE, where it does not fit. */
 function toInteger(x: u64, single: bool, bits: i32, rounding: u32, mxcsr: u32): v128 {
-  const least: u64 = <u64>1 << <u64>(bits - 1);
+  const least: u64 = (<u64>1) << (<u64>(bits - 1));
   x = zeroDenormal(x, single, mxcsr);
   if ((x & ~signBit(single)) >= infinityBits(single)) return pair(least, IE);
   const w = widen(x, single);

@@ -1,11 +1,5 @@
 /** The time-stamp counter (SDM vol. 3B, 18.17). */
-import {
-  CPU_cpl,
-  CPU_cr4,
-  CPU_gpr,
-  CPU_tscAux,
-  CPU_tscOffset,
-} from './layout';
+import { CPU_cpl, CPU_cr4, CPU_gpr, CPU_tscAux, CPU_tscOffset } from './layout';
 import { CR4_PCE, CR4_TSD } from './control';
 import { generalProtection } from './fault';
 import { tsc } from './host';

@@ -9,12 +9,6 @@ export * from './fpu_step';
 export * from './fpu_arctangent';
 export * from './fpu_logarithm';
 export * from './fpu_trigonometry';
-export {
-  sseApproximate,
-  sseArithmetic,
-  sseCompare,
-  sseDotProduct,
-  sseOrder,
-} from './sse_float';
+export { sseApproximate, sseArithmetic, sseCompare, sseDotProduct, sseOrder } from './sse_float';
 export * from './sse_convert';
 export * from './sse4';

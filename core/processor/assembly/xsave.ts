@@ -157,7 +157,7 @@ function saveLegacy(cpu: usize, record: usize, wide: bool): void {
 /** Without CR4.OSFXSR, and with AMD's fast FXSAVE at CPL 0 of 64-bit mode, the XMM registers stay out. */
 function hasXmm(cpu: usize): bool {
   if (!(load<u32>(cpu, CPU_cr4) & CR4_OSFXSR)) return false;
-  return !((load<u32>(cpu, CPU_efer) & EFER_FFXSR) && in64BitMode(cpu) && load<u32>(cpu, CPU_cpl) == 0);
+  return !(load<u32>(cpu, CPU_efer) & EFER_FFXSR && in64BitMode(cpu) && load<u32>(cpu, CPU_cpl) == 0);
 }
 
 function restoreLegacy(cpu: usize, record: usize, wide: bool): void {
@@ -252,7 +252,7 @@ function restoreExtended(cpu: usize, record: usize, wide: bool): void {
   }
   if (mask & SSE_STATE) {
     if (<u32>present & SSE_STATE) loadXmm(cpu, segment, ea);
-    else memory.fill(cpu + CPU_xmm, 0, <usize>xmmCount(cpu) << 4);
+    else memory.fill(cpu + CPU_xmm, 0, (<usize>xmmCount(cpu)) << 4);
     store<u32>(cpu, mxcsr, CPU_mxcsr);
   }
 }

@@ -5,7 +5,10 @@ import { integer, constant, fit, signed, type Width } from './widths.ts';
 import type { Emitter, Family } from './emitter.ts';
 
 type Both = (e: Emitter, width: Width) => void;
-const sized = (body: Both): Family => (e) => body(e, e.width(0));
+const sized =
+  (body: Both): Family =>
+  (e) =>
+    body(e, e.width(0));
 
 const add = sized((e, w) => {
   const a = e.modify(0);
@@ -260,4 +263,3 @@ export const arithmetic: Record<string, Family> = {
   mov, movnti: mov, movzx, movsx, xchg, lea, bswap, movbe, cmpxchg, xadd, cmovcc, setcc, cbw, cwd, salc, popcnt, crc32, nop, lahf, sahf, cmc, clc, stc, cld, std,
   lfence: nop, mfence: nop, sfence: nop, xlat, bound, cmpxchg8b, cmpxchg16b,
 }; // prettier-ignore
-

@@ -54,4 +54,3 @@ export const bits: Record<string, Family> = {
   bt: test(undefined), bts: test(or), btr: test(clear), btc: test(complement),
   bsf: scan(false), bsr: scan(true),
 }; // prettier-ignore
-

@@ -117,4 +117,3 @@ export const flow: Record<string, Family> = {
   jcc, jmp, jmp_rm: jmpRm, call, call_rm: callRm, ret, loop: loop(undefined), loope: loop(true), loopne: loop(false), jcxz,
   push, push_imm: pushImm, pop, leave, pusha, popa, enter, undefined: undefinedOpcode,
 }; // prettier-ignore
-

@@ -11,5 +11,16 @@ import { sseFloat } from './sse_float.ts';
 import { sseInteger } from './sse_integer.ts';
 import { x87 } from './x87.ts';
 
-export const families: Readonly<Record<string, Family>> = { ...arithmetic, ...shifts, ...multiply, ...bits, ...flow, ...sseInteger, ...sseFloat, ...sse4, ...mmxFamilies, ...x87 };
+export const families: Readonly<Record<string, Family>> = {
+  ...arithmetic,
+  ...shifts,
+  ...multiply,
+  ...bits,
+  ...flow,
+  ...sseInteger,
+  ...sseFloat,
+  ...sse4,
+  ...mmxFamilies,
+  ...x87,
+};
 export type { Emitter, Family, Value } from './emitter.ts';

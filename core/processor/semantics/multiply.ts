@@ -5,9 +5,7 @@ import { fit, signed, type Width } from './widths.ts';
 
 /** rDX:rAX, or AX for 8 bits, as i64 (widths to 32). */
 const dividend = (e: Emitter, w: Width): Expr =>
-  w === 8
-    ? i64.extend_u(e.gpr(0, 16))
-    : i64.or(i64.shl(i64.extend_u(e.gpr(2, w)), i64.const(w)), i64.extend_u(e.gpr(0, w)));
+  w === 8 ? i64.extend_u(e.gpr(0, 16)) : i64.or(i64.shl(i64.extend_u(e.gpr(2, w)), i64.const(w)), i64.extend_u(e.gpr(0, w)));
 
 /** Writes a double-width product. */
 function product(e: Emitter, w: Width, wide: Expr): void {
@@ -135,4 +133,3 @@ const adjust =
 export const multiply: Record<string, Family> = {
   mul, imul1, imul, div, idiv, aam, aad, daa: adjust('daa'), das: adjust('das'), aaa: adjust('aaa'), aas: adjust('aas'),
 }; // prettier-ignore
-

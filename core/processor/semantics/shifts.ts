@@ -41,7 +41,12 @@ const shr = shift((e, w, a, n) => {
   const t = integer(w);
   const r = e.f.let(t.shr_u(a, n));
   e.write(0, r);
-  e.flagsResult(w, r, bit(a, w, t.sub(n, constant(w, 1))), i32.xor(top(r, w), w === 64 ? top(i64.shl(r, i64.const(1)), 64) : bit(r, w, i32.const(w - 2))));
+  e.flagsResult(
+    w,
+    r,
+    bit(a, w, t.sub(n, constant(w, 1))),
+    i32.xor(top(r, w), w === 64 ? top(i64.shl(r, i64.const(1)), 64) : bit(r, w, i32.const(w - 2))),
+  );
 });
 
 const sar = shift((e, w, a, n) => {
@@ -113,31 +118,35 @@ const double =
     const a = e.modify(0);
     const b = e.read(1);
     const n = shiftCount(e, 2, w);
-    f.if(t.ne(n, constant(w, 0)), () => {
-      let r: LocalRef;
-      let c: LocalRef;
-      if (w === 16) {
-        // a:b:a as 48 bits, in 64.
-        const wide = (x: Expr): Expr => i64.extend_u(x);
-        const n64 = i64.extend_u(n);
-        if (left) {
-          const all = i64.or(i64.or(i64.shl(wide(a), i64.const(32)), i64.shl(wide(b), i64.const(16))), wide(a));
-          const moved = f.let(i64.shl(all, n64));
-          r = f.let(i32.and(i32.wrap(i64.shr_u(moved, i64.const(32))), i32.const(0xffff)));
-          c = f.let(i32.and(i32.wrap(i64.shr_u(moved, i64.const(48))), i32.const(1)));
+    f.if(
+      t.ne(n, constant(w, 0)),
+      () => {
+        let r: LocalRef;
+        let c: LocalRef;
+        if (w === 16) {
+          // a:b:a as 48 bits, in 64.
+          const wide = (x: Expr): Expr => i64.extend_u(x);
+          const n64 = i64.extend_u(n);
+          if (left) {
+            const all = i64.or(i64.or(i64.shl(wide(a), i64.const(32)), i64.shl(wide(b), i64.const(16))), wide(a));
+            const moved = f.let(i64.shl(all, n64));
+            r = f.let(i32.and(i32.wrap(i64.shr_u(moved, i64.const(32))), i32.const(0xffff)));
+            c = f.let(i32.and(i32.wrap(i64.shr_u(moved, i64.const(48))), i32.const(1)));
+          } else {
+            const all = f.let(i64.or(i64.or(i64.shl(wide(a), i64.const(32)), i64.shl(wide(b), i64.const(16))), wide(a)));
+            r = f.let(i32.and(i32.wrap(i64.shr_u(all, n64)), i32.const(0xffff)));
+            c = f.let(i32.and(i32.wrap(i64.shr_u(all, i64.sub(n64, i64.const(1)))), i32.const(1)));
+          }
         } else {
-          const all = f.let(i64.or(i64.or(i64.shl(wide(a), i64.const(32)), i64.shl(wide(b), i64.const(16))), wide(a)));
-          r = f.let(i32.and(i32.wrap(i64.shr_u(all, n64)), i32.const(0xffff)));
-          c = f.let(i32.and(i32.wrap(i64.shr_u(all, i64.sub(n64, i64.const(1)))), i32.const(1)));
+          const rest = t.sub(constant(w, w), n);
+          r = f.let(left ? t.or(t.shl(a, n), t.shr_u(b, rest)) : t.or(t.shr_u(a, n), t.shl(b, rest)));
+          c = f.let(left ? bit(a, w, rest) : bit(a, w, t.sub(n, constant(w, 1))));
         }
-      } else {
-        const rest = t.sub(constant(w, w), n);
-        r = f.let(left ? t.or(t.shl(a, n), t.shr_u(b, rest)) : t.or(t.shr_u(a, n), t.shl(b, rest)));
-        c = f.let(left ? bit(a, w, rest) : bit(a, w, t.sub(n, constant(w, 1))));
-      }
-      e.write(0, r);
-      e.flagsResult(w, r, c, i32.xor(top(r, w), top(a, w)));
-    }, unchanged(e, w, a));
+        e.write(0, r);
+        e.flagsResult(w, r, c, i32.xor(top(r, w), top(a, w)));
+      },
+      unchanged(e, w, a),
+    );
   };
 
 export const shifts: Record<string, Family> = {

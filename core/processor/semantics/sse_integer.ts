@@ -123,10 +123,7 @@ const byteShift =
 const field = (imm: Expr, i: number): Expr => i32.and(i32.shr_u(imm, i32.const(2 * i)), i32.const(3));
 /** Swizzle indices that pick 32-bit elements. */
 const pick32 = (selectors: readonly Expr[]): Expr =>
-  selectors.reduce(
-    (v, s, i) => op('i32x4.replace_lane', [v, i32.add(i32.mul(s, i32.const(0x04040404)), i32.const(0x03020100))], i),
-    ZERO,
-  );
+  selectors.reduce((v, s, i) => op('i32x4.replace_lane', [v, i32.add(i32.mul(s, i32.const(0x04040404)), i32.const(0x03020100))], i), ZERO);
 
 const pshufd: Family = (e) => {
   const s = e.readVector(1);
@@ -141,7 +138,12 @@ const shuffleWords =
     const imm = e.read(2);
     const first = high ? 4 : 0;
     const indices = [0, 1, 2, 3].reduce(
-      (v, i) => op('i16x8.replace_lane', [v, i32.add(i32.mul(i32.add(field(imm, i), i32.const(first)), i32.const(0x0202)), i32.const(0x0100))], first + i),
+      (v, i) =>
+        op(
+          'i16x8.replace_lane',
+          [v, i32.add(i32.mul(i32.add(field(imm, i), i32.const(first)), i32.const(0x0202)), i32.const(0x0100))],
+          first + i,
+        ),
       BYTES,
     );
     e.writeVector(0, op('i8x16.swizzle', [s, indices]));
@@ -195,7 +197,15 @@ const pextrw: Family = (e) => {
 
 // -- arithmetic that has no single counterpart
 
-const even = (a: Expr, bytes: number): Expr => shuffle(a, a, lanes(bytes, Array.from({ length: 16 / bytes }, (_, i) => i & ~1)));
+const even = (a: Expr, bytes: number): Expr =>
+  shuffle(
+    a,
+    a,
+    lanes(
+      bytes,
+      Array.from({ length: 16 / bytes }, (_, i) => i & ~1),
+    ),
+  );
 
 /** Products of the even 32-bit elements. */
 const multiplyEven = (signed: boolean): Combine => (a, b) => {
@@ -223,7 +233,8 @@ const psadbw: Combine = (a, b, e) => {
 
 const pmaddubsw: Combine = (a, b) => {
   // Unsigned bytes of the destination by signed bytes of the source; the sums saturate.
-  const product = (half: 'low' | 'high'): Expr => op('i16x8.mul', [op(`i16x8.extend_${half}_i8x16_u`, [a]), op(`i16x8.extend_${half}_i8x16_s`, [b])]);
+  const product = (half: 'low' | 'high'): Expr =>
+    op('i16x8.mul', [op(`i16x8.extend_${half}_i8x16_u`, [a]), op(`i16x8.extend_${half}_i8x16_s`, [b])]);
   const sums = (half: 'low' | 'high'): Expr => op('i32x4.extadd_pairwise_i16x8_s', [product(half)]);
   return op('i16x8.narrow_i32x4_s', [sums('low'), sums('high')]);
 };
