@@ -1,6 +1,6 @@
 /** The processor bound to one machine's memory, in one thread. Everything it knows of the machine is in that memory. */
 import type { ProcessorBus } from '../bus/processor.ts';
-import { Control, Record } from '../state/index.ts';
+import { Control, Record, RECORDS_INTERPRETED } from '../state/index.ts';
 import { Decoder, undefinedName } from './decoder.ts';
 
 /** Compiled once per process; see `compileModules`. They can be sent to other threads. */
@@ -101,6 +101,8 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
     helpers: helpers as WebAssembly.ModuleImports,
     forget: () => decoder.forget(),
   });
+  // Decoding again is cheap where nothing was translated; memory is not.
+  if (!translator) control.recordsEnd = Math.min(control.recordsEnd, control.records + RECORDS_INTERPRETED * Record.size);
   decoder.onForget = () => translator?.forgotten();
   const run = interpreter.run as Engine['run'];
   return {

@@ -74,8 +74,9 @@ export interface Layout {
   readonly pages: number;
 }
 
-/** Room for decoded code: 512 Ki records. */
+/** Room for decoded code: 512 Ki records, of which the interpreter by itself uses no more than 160 Ki. */
 const RECORDS = 512 * 1024 * Record.size;
+export const RECORDS_INTERPRETED = 160 * 1024;
 /** Room for the state of all devices, consoles' rings included. */
 const DEVICES = 2 * MIB;
 
