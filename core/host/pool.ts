@@ -198,6 +198,8 @@ export class Pool {
   readonly #alarms = new Map<Vcpu, NodeJS.Timeout>();
   readonly #booting = new Map<VmKey, { thread: Pcpu; resolve(): void; reject(error: unknown): void }>();
   #waiters: Waiter[] = [];
+  /** vCPUs that were nudged since they last came off a pCPU. */
+  readonly #nudged = new Set<Vcpu>();
   #nextKey = 1;
   #failures = 0;
   #closed = false;
@@ -421,7 +423,9 @@ export class Pool {
         const account = run.block.accounts[vcpu.index]!;
         if (off) account.enter(BLOCKED, now);
         this.#dispatcher.stopped(pcpu.index, off ? { why: 'blocked' } : message.stop, now);
-        if (!off && message.stop.why === 'blocked') this.#wake(vcpu);
+        // A nudge may have come after the vCPU had decided to halt, and before this message: it must not be slept through.
+        const nudged = this.#nudged.delete(vcpu);
+        if (!off && (message.stop.why === 'blocked' || (nudged && message.stop.why === 'halted'))) this.#wake(vcpu);
         if (this.#isOff(run)) this.#settle(run);
         return undefined;
       }
@@ -464,6 +468,7 @@ export class Pool {
   }
 
   #nudge(vcpu: Vcpu, pcpu: number): void {
+    this.#nudged.add(vcpu);
     vcpu.run.window.kick(vcpu.index);
     this.#pcpus.get(pcpu)?.block.ring();
   }
