@@ -199,7 +199,7 @@ export class Pool {
   readonly #booting = new Map<VmKey, { thread: Pcpu; resolve(): void; reject(error: unknown): void }>();
   #waiters: Waiter[] = [];
   /** vCPUs that were nudged since they last came off a pCPU. */
-  readonly #nudged = new Set<Vcpu>();
+  readonly #nudged = new WeakSet<Vcpu>();
   #nextKey = 1;
   #failures = 0;
   #closed = false;
