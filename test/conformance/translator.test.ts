@@ -20,25 +20,30 @@ beforeAll(async () => {
   modules = await compileModules(async (name) => readModule(name));
 });
 
-it.each([64, 32] as const)('the translator does as the interpreter does, in %d-bit mode', (mode) => {
-  let regions = 0;
-  const notes: string[] = [];
-  const interpreter = new ConformanceMachine(mode, modules);
-  const translator = new ConformanceMachine(mode, modules, {
-    translator: (host) =>
-      new Translator({ ...host, note: (text) => notes.push(text) }, { after: 1, batch: 1, onRegion: () => regions++ }),
-  });
-  const different: string[] = [];
-  for (const form of allForms().filter((f) => f.mode === mode))
-    for (const [n, encoding] of encodingsOf(form).slice(0, ENCODINGS).entries()) {
-      interpreter.load(encoding.bytes);
-      translator.load(encoding.bytes);
-      for (let i = 0; i < INPUTS; i++) {
-        const before = input(form, n, encoding, i);
-        if (Buffer.compare(interpreter.run(before), translator.run(before)) !== 0) different.push(`${form.name}, encoding ${n}, set ${i}`);
+it.each([64, 32] as const)(
+  'the translator does as the interpreter does, in %d-bit mode',
+  (mode) => {
+    let regions = 0;
+    const notes: string[] = [];
+    const interpreter = new ConformanceMachine(mode, modules);
+    const translator = new ConformanceMachine(mode, modules, {
+      translator: (host) =>
+        new Translator({ ...host, note: (text) => notes.push(text) }, { after: 1, batch: 1, onRegion: () => regions++ }),
+    });
+    const different: string[] = [];
+    for (const form of allForms().filter((f) => f.mode === mode))
+      for (const [n, encoding] of encodingsOf(form).slice(0, ENCODINGS).entries()) {
+        interpreter.load(encoding.bytes);
+        translator.load(encoding.bytes);
+        for (let i = 0; i < INPUTS; i++) {
+          const before = input(form, n, encoding, i);
+          if (Buffer.compare(interpreter.run(before), translator.run(before)) !== 0)
+            different.push(`${form.name}, encoding ${n}, set ${i}`);
+        }
       }
-    }
-  expect(different).toEqual([]);
-  expect(notes).toEqual([]);
-  expect(regions).toBeGreaterThan(4000);
-}, 120_000);
+    expect(different).toEqual([]);
+    expect(notes).toEqual([]);
+    expect(regions).toBeGreaterThan(4000);
+  },
+  120_000,
+);
