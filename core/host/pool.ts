@@ -365,7 +365,8 @@ export class Pool {
     const worker = new Worker(this.#options.worker, {
       workerData,
       name: index === LOADER ? 'loader' : `pCPU ${index}`,
-      resourceLimits: { maxOldGenerationSizeMb: HEAP },
+      // A young generation of the default size would cost every thread some 10 MiB for nothing: little garbage is made there.
+      resourceLimits: { maxOldGenerationSizeMb: HEAP, maxYoungGenerationSizeMb: 3 },
     });
     const pcpu: Pcpu = { index, worker, block, open: new Set(), answered: false };
     worker.on('message', (message: FromPcpu) => this.#receive(pcpu, message));
