@@ -101,7 +101,7 @@ export async function runCommand(args: string[]): Promise<number> {
     await terminal.close();
     if (ending.line !== undefined) process.stderr.write(`ringside: ${ending.line}\n`);
     if (values.stats !== undefined && run !== undefined) {
-      const report = statistics(run, { status: ending.status, began, cpuBegan, engine: draft.engine ?? 'interpreter' });
+      const report = statistics(run, { status: ending.status, began, cpuBegan, engine: draft.engine ?? 'translator' });
       writeReport(values.stats, report);
     }
     return ending.status;
