@@ -1,12 +1,11 @@
 /** From a region to one WebAssembly function, and from functions to a module. */
-import { families } from '../processor/semantics/index.ts';
 import {
   CODE_64, Cpu, CS, DS, ES, Reach, Record, Segment, SS,
 } from '../state/index.ts'; // prettier-ignore
-import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Label, type Type } from '../wasm/index.ts';
-import { TranslatorEmitter, type Frame, type Import } from './emitter.ts';
-import { FLAGS_MEMORY } from './flags.ts';
-import { successors, type Block, type Region } from './region.ts';
+import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
+import type { Import } from './emitter.ts';
+import { emitFlow, type Machine } from './flow.ts';
+import type { Region } from './region.ts';
 import { usage } from './registers.ts';
 
 const O = Cpu.offsets;
@@ -27,44 +26,6 @@ export class Imports {
   };
 }
 
-/** Part of a function in which blocks follow each other; a loop is one item of the part around it. */
-type Item = { readonly first: number; readonly last: number; readonly loop: boolean };
-
-/** Where the loops are that WebAssembly can have as loops: by header, the last block. Others go through the dispatcher. */
-function findLoops(blocks: readonly Block[], index: ReadonlyMap<number, number>): { loops: Map<number, number>; dispatched: Set<number> } {
-  const edges: [number, number][] = [];
-  blocks.forEach((block, from) => {
-    for (const offset of successors(block)) {
-      const to = index.get(offset);
-      if (to !== undefined) edges.push([from, to]);
-    }
-  });
-  const loops = new Map<number, number>();
-  for (const [from, to] of edges) if (to <= from) loops.set(to, Math.max(from, loops.get(to) ?? 0));
-  // Loops lie within each other or apart.
-  for (let changed = true; changed;) {
-    changed = false;
-    for (const [a, lastA] of loops)
-      for (const [b, lastB] of loops)
-        if (a < b && b <= lastA && lastB > lastA) {
-          loops.set(a, lastB);
-          changed = true;
-        }
-  }
-  const dispatched = new Set<number>();
-  for (let changed = true; changed;) {
-    changed = false;
-    const entries = [...edges, ...[...dispatched].map((to) => [-1, to] as [number, number])];
-    for (const [header, last] of loops)
-      if (entries.some(([from, to]) => to > header && to <= last && (from < header || from > last))) {
-        loops.delete(header);
-        dispatched.add(header);
-        changed = true;
-      }
-  }
-  return { loops, dispatched };
-}
-
 export function buildRegion(
   region: Region,
   view: DataView,
@@ -77,8 +38,6 @@ export function buildRegion(
   const cpu = f.param(0);
   const long = region.mode === CODE_64;
   const { touched, written, simd, x87, segments } = usage(region, view);
-  const { blocks } = region;
-  const index = new Map(blocks.map((b, i) => [b.offset, i]));
   const gprType = long ? 'i64' : 'i32';
   const gpr = Array.from({ length: 16 }, (_, n) => (touched.has(n) ? f.local(gprType) : undefined));
   const [ripBase, rip, a, b] = [f.local('i64'), f.local('i64'), f.local('i64'), f.local('i64')];
@@ -121,11 +80,12 @@ export function buildRegion(
     f.call(imports('flush', ['i32', 'i32', 'i64', 'i64'], []), [cpu, kind, a, b]);
   };
 
+  const machine: Machine = { f, mode: region.mode, import: imports, cpu, gpr, written, ripBase, budget, tlb, kind, a, b, stale };
   f.block((tail) => {
     f.block((aside) => {
       f.block((away) => {
         f.try(
-          () => body(tail, aside, away),
+          () => emitFlow(region, view, machine, { rip, state, next }, { tail, aside, away }),
           tag,
           () => {
             writeBack();
@@ -149,120 +109,6 @@ export function buildRegion(
   f.do('i32.store', [cpu, budget], O.budget);
   f.returnCallIndirect(handlerType, [cpu, next], op('i32.load', [next], Record.offsets.handler));
   return f;
-
-  function body(tail: Label, aside: Label, away: Label): void {
-    const { loops, dispatched } = findLoops(blocks, index);
-    const labels: (Label | undefined)[] = [];
-    const loopLabels: (Label | undefined)[] = [];
-    let dispatcher: Label | undefined;
-    /** The kinds of flags with which a block is entered, as far as emitted. */
-    const kinds: Set<number | undefined>[] = blocks.map(() => new Set());
-    kinds[0]!.add(FLAGS_MEMORY);
-    let current = 0;
-
-    const spend = (executed: number): void => {
-      if (executed > 0) f.set(budget, i32.sub(budget, i32.const(executed)));
-    };
-    const leave = (executed: number, to: Expr): void => {
-      f.set(rip, to);
-      spend(executed);
-      f.br(away);
-    };
-    const edge = (executed: number, offset: number): void => {
-      const to = index.get(offset);
-      if (to === undefined) return leave(executed, e.address(offset));
-      spend(executed);
-      kinds[to]!.add(e.known);
-      if (to > current) return f.br(labels[to]!);
-      // Back: here the budget is looked at.
-      f.if(i32.lt_s(budget, i32.const(0)), () => {
-        f.set(rip, e.address(offset));
-        f.br(away);
-      });
-      if (loopLabels[to]) return f.br(loopLabels[to]);
-      f.set(state, i32.const([...dispatched].indexOf(to) + 1));
-      f.br(dispatcher!);
-    };
-    const frame: Frame = { f, mode: region.mode, import: imports, cpu, gpr, written, ripBase, budget, tlb, kind, a, b, stale, leave, edge };
-    const e = new TranslatorEmitter(frame, view);
-
-    const emitBlock = (i: number, fallsTo: number | undefined): void => {
-      const block = blocks[i]!;
-      current = i;
-      const known = kinds[i]!;
-      // A header is entered from code that is not emitted yet.
-      e.known = loops.has(i) || dispatched.has(i) || known.size !== 1 ? undefined : [...known][0];
-      let executed = 0;
-      for (const instruction of block.instructions) {
-        const { row } = instruction;
-        if (!row) {
-          spend(executed);
-          // The handler takes the record's position from the budget, and its own.
-          if (instruction.position > 0) f.set(budget, i32.add(budget, i32.const(instruction.position)));
-          f.set(next, i32.const(instruction.record));
-          // By its number: the record may be this region's own entry.
-          if (instruction.returns) f.set(state, i32.const(instruction.handler));
-          f.br(instruction.returns ? aside : tail);
-          return;
-        }
-        e.emit(instruction, executed, () => {
-          if (row.row.helper) e.helper(row.row.helper, [e.record]);
-          else families[row.row.family]!(e);
-        });
-        executed++;
-      }
-      if (block.next === undefined) return;
-      const to = index.get(block.next);
-      if (to !== undefined && to === fallsTo) {
-        spend(executed);
-        kinds[to]!.add(e.known);
-      } else edge(executed, block.next);
-    };
-
-    /** Blocks first..last, of which `header` is the loop's that is being emitted, if it is one. */
-    const emitRange = (first: number, last: number, header: number | undefined): void => {
-      const items: Item[] = [];
-      for (let i = first; i <= last;) {
-        const end = i === header ? undefined : loops.get(i);
-        items.push({ first: i, last: end ?? i, loop: end !== undefined });
-        i = (end ?? i) + 1;
-      }
-      const emitItem = (item: Item, following: number | undefined): void => {
-        if (!item.loop) return emitBlock(item.first, following);
-        f.loop((label) => {
-          loopLabels[item.first] = label;
-          emitRange(item.first, item.last, item.first);
-        });
-        loopLabels[item.first] = undefined;
-        // Falling out of the end of a loop: its last block says where to by a branch.
-        f.unreachable();
-      };
-      const nest = (n: number): void => {
-        const item = items[n]!;
-        const following = item.loop ? undefined : items[n + 1]?.first;
-        if (n === 0) {
-          if (first === 0 && header === undefined && dispatcher) {
-            f.block((own) => f.brTable([own, ...[...dispatched].map((i) => labels[i] ?? own)], own, state));
-          }
-          return emitItem(item, following);
-        }
-        f.block((label) => {
-          labels[item.first] = label;
-          nest(n - 1);
-        });
-        emitItem(item, following);
-      };
-      nest(items.length - 1);
-    };
-
-    if (dispatched.size > 0) {
-      f.loop((label) => {
-        dispatcher = label;
-        emitRange(0, blocks.length - 1, undefined);
-      });
-      f.unreachable();
-    } else emitRange(0, blocks.length - 1, undefined);
-  }
 }
 
 /** A module with regions as its exports, by number. */
