@@ -3,7 +3,7 @@ import {
   CODE_64, Cpu, CS, DS, ES, Reach, Record, Segment, SS,
 } from '../state/index.ts'; // prettier-ignore
 import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
-import type { Import } from './emitter.ts';
+import type { Import } from './emitter/frame.ts';
 import { emitFlow, type Machine } from './flow.ts';
 import type { Region } from './region.ts';
 import { usage } from './registers.ts';

@@ -1,7 +1,8 @@
 /** From a region's blocks to structured control flow. */
 import { families } from '../processor/semantics/index.ts';
 import { i32, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
-import { TranslatorEmitter, type Frame } from './emitter.ts';
+import { TranslatorEmitter } from './emitter/emitter.ts';
+import type { Frame } from './emitter/frame.ts';
 import { FLAGS_MEMORY } from './flags.ts';
 import { findLoops } from './loops.ts';
 import type { Region } from './region.ts';

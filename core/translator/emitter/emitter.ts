@@ -1,0 +1,83 @@
+/**
+ * The emitter of the translator: builds a region's instructions one after the other into one function. Operands are known from the decoded record;
+ * general registers and flags are in locals.
+ */
+import type { Emitter } from '../../processor/semantics/emitter.ts';
+import type { Width } from '../../processor/semantics/widths.ts';
+import { CS, Segment } from '../../state/index.ts';
+import { i32, i64, op, type Expr } from '../../wasm/index.ts';
+import type { Instruction } from '../region.ts';
+import { O } from './frame.ts';
+import { VectorEmitter } from './vectors.ts';
+
+/** Families that change flags only under a condition that is not known beforehand. */
+const CONDITIONAL = new Set(['comiss', 'ucomiss', 'comisd', 'ucomisd']);
+const SHIFTS = new Set(['shl', 'shr', 'sar', 'rol', 'ror', 'rcl', 'rcr', 'shld', 'shrd']);
+
+export class TranslatorEmitter extends VectorEmitter implements Emitter {
+  /** Emits one instruction: what `meaning` does with this emitter. */
+  emit(i: Instruction, executed: number, meaning: () => void): void {
+    const { row } = i.row!;
+    this.row = row;
+    const first = row.operands[0]?.size;
+    this.size = i.size || (typeof first === 'number' && first <= 64 ? (first as Width) : 32);
+    this.record = i32.const(i.record);
+    this.instruction = i;
+    this.executed = executed;
+    this.inMemory = i.memory;
+    this.ea = undefined;
+    this.hosts = [];
+    this.stored = false;
+    this.afterwards = false;
+    this.depth = this.f.depth;
+    this.f.scope(() => {
+      if (!row.helper && this.isConditional()) this.toMemory();
+      meaning();
+      if (this.afterwards) this.known = undefined;
+      if (this.stored && !i.end) this.checkStale(() => this.frame.leave(executed + 1, this.nextRip()));
+    });
+  }
+
+  protected isConditional(): boolean {
+    const { family } = this.row;
+    if (CONDITIONAL.has(family)) return true;
+    if (!SHIFTS.has(family)) return false;
+    const count = this.row.operands[this.row.operands.length - 1]!;
+    return count.kind !== 'imm' && count.kind !== 'one';
+  }
+
+  // -- control
+
+  /** The address of a byte of the page. */
+  address(offset: number): Expr {
+    const sum = i64.add(this.frame.ripBase, i64.const(offset));
+    return this.long ? sum : i64.and(sum, i64.const(0xffff_ffff));
+  }
+
+  nextRip(): Expr {
+    return this.address(this.instruction.offset + this.instruction.length);
+  }
+
+  jumpRelative(_i: number): void {
+    const target = this.instruction.target!;
+    if (this.stored) this.checkStale(() => this.frame.leave(this.executed + 1, this.address(target)));
+    this.frame.edge(this.executed + 1, target);
+  }
+
+  jump(target: Expr): void {
+    this.jumpAfter(target, () => {});
+  }
+
+  jumpAfter(target: Expr, commit: () => void): void {
+    const { f } = this;
+    const to = f.let(target);
+    if (this.long)
+      f.if(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
+    else {
+      const limit = op('i64.load32_u', [this.cpu], O.segments + CS * Segment.size + Segment.offsets.limit);
+      f.if(i64.gt_u(to, limit), () => this.helper('generalProtection', [i32.const(0)]));
+    }
+    commit();
+    this.frame.leave(this.executed + 1, to);
+  }
+}

@@ -1,0 +1,40 @@
+/** What surrounds the instructions of a region, and names that all parts of the emitter use. */
+import type { Width } from '../../processor/semantics/widths.ts';
+import { Cpu, Record } from '../../state/index.ts';
+import { type Expr, type FunctionBuilder, type LocalRef, type OpName, type Type } from '../../wasm/index.ts';
+
+/** Finds the index of an imported helper. */
+export type Import = (name: string, params: readonly Type[], results: readonly Type[]) => number;
+
+export const O = Cpu.offsets;
+export const R = Record.offsets;
+export const REGISTER_FORM = 0xffff;
+export const GPR_END = O.gpr + 16 * 8;
+
+export const loadOp = (width: Width): OpName => ({ 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' })[width] as OpName;
+export const storeOp = (width: Width): OpName =>
+  ({ 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' })[width] as OpName;
+
+/** What the emitter needs of the function around it. */
+export interface Frame {
+  readonly f: FunctionBuilder;
+  readonly mode: number;
+  readonly import: Import;
+  readonly cpu: LocalRef;
+  /** i64 in 64-bit mode, else i32; of the registers that the region touches. */
+  readonly gpr: readonly (LocalRef | undefined)[];
+  /** Which of them it may change. */
+  readonly written: ReadonlySet<number>;
+  readonly ripBase: LocalRef;
+  readonly budget: LocalRef;
+  readonly tlb: LocalRef;
+  readonly kind: LocalRef;
+  readonly a: LocalRef;
+  readonly b: LocalRef;
+  /** 1 after a store that made code stale. */
+  readonly stale: LocalRef;
+  /** Leaves for an address, `executed` instructions of the block being done. */
+  leave(executed: number, rip: Expr): void;
+  /** Goes on at an offset of the page: within the region where it is part of it. */
+  edge(executed: number, offset: number): void;
+}

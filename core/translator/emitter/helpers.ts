@@ -1,0 +1,92 @@
+/** The translator's emitter, third part: calls of helpers, and what must be in the vCPU's state for them. */
+import { Control } from '../../state/index.ts';
+import { call, i32, i64, op, type Expr, type LocalRef } from '../../wasm/index.ts';
+import { FlagsEmitter } from './flags.ts';
+import { GPR_END, O, R, REGISTER_FORM } from './frame.ts';
+
+/** Helpers that neither read nor write general registers or flags: all they may do to them is to raise a fault. */
+const PURE =
+  /^(multiplyHigh(Signed)?|crc32|sse[A-Z]\w*|change(Scalar|Packed)Format|(integers|singles|doubles)To\w+|multipleSums|minimumPosition|pendingException|generalProtection|faultNoError|fi?(add|mul|comp?|subr?|divr?)_m\d\d|fi?ld_m\d\d)$/;
+/** x87 instructions that have to do with registers or flags of the integer unit. */
+export const X87_INTEGER = /^(fn?stsw_ax|fcmov|fu?comi)/;
+/** Helpers that read or write flags, and no general registers. */
+const FLAGS_ONLY = /^(setFlags|getFlags|setArithmeticFlags)$/;
+
+export abstract class HelperEmitter extends FlagsEmitter {
+  protected clearStale(): void {
+    if (!this.stored) this.f.set(this.frame.stale, i32.const(0));
+    this.stored = true;
+  }
+
+  /** Notes if code became stale by what is done inside. */
+  protected watch(inside: () => void): void {
+    const { f } = this;
+    const count = (): Expr => op('i32.load', [i32.const(0)], Control.offsets.invalidations);
+    this.clearStale();
+    const before = f.let(count());
+    inside();
+    f.set(this.frame.stale, i32.or(this.frame.stale, i32.ne(count(), before)));
+  }
+
+  protected checkStale(leave: () => void): void {
+    this.f.if(this.frame.stale, leave);
+  }
+
+  protected writeBack(registers: Iterable<number>): void {
+    for (const n of registers) {
+      const l = this.frame.gpr[n]!;
+      this.f.do('i64.store', [this.cpu, this.long ? l : i64.extend_u(l)], O.gpr + n * 8);
+    }
+  }
+
+  /** Everything into the vCPU's state, and back. */
+  protected exposed(inside: () => void): void {
+    const { f } = this;
+    this.toMemory();
+    this.writeBack(this.frame.written);
+    this.watch(inside);
+    for (const n of this.frame.written) f.set(this.frame.gpr[n]!, op(this.long ? 'i64.load' : 'i32.load', [this.cpu], O.gpr + n * 8));
+    f.set(this.frame.tlb, this.load32(O.tlb));
+  }
+
+  helper(name: string, args: readonly Expr[]): void {
+    const index = this.frame.import(name, ['i32', ...args.map((a) => a.type)], []);
+    const run = (): void => {
+      this.precise();
+      this.f.call(index, [this.cpu, ...args]);
+    };
+    if (PURE.test(name)) return run();
+    if (this.row.unit === 'x87' && !X87_INTEGER.test(name)) {
+      // The registers serve for the operand's address at most.
+      if (this.u16(R.segment) === REGISTER_FORM) return run();
+      const slots = [this.u16(R.base), this.u16(R.index)].filter((slot) => slot < GPR_END).map((slot) => (slot - O.gpr) >> 3);
+      this.writeBack(slots.filter((n) => this.frame.written.has(n)));
+      return this.watch(run);
+    }
+    if (FLAGS_ONLY.test(name)) {
+      this.toMemory();
+      return run();
+    }
+    this.exposed(run);
+  }
+
+  helperValue(name: string, args: readonly Expr[], result: 'i32' | 'i64' | 'f64' | 'v128'): LocalRef {
+    const { f } = this;
+    const index = this.frame.import(name, ['i32', ...args.map((a) => a.type)], [result]);
+    const value = f.local(result);
+    const run = (): void => {
+      this.precise();
+      f.set(value, call(index, result, [this.cpu, ...args]));
+    };
+    if (PURE.test(name)) run();
+    else if (FLAGS_ONLY.test(name)) {
+      this.toMemory();
+      run();
+    } else this.exposed(run);
+    return value;
+  }
+
+  fault(vector: number): void {
+    this.helper('faultNoError', [i32.const(vector)]);
+  }
+}
