@@ -40,6 +40,7 @@ export function createMachine({ memoryMiB, vcpus, cpu }: MachineOptions): Create
   control.records = place.records;
   control.recordsEnd = place.recordsEnd;
   control.recordsNext = place.records;
+  control.translations = place.translations;
   control.ram = place.ram;
   control.ramSize = place.ramSize;
   control.ramLow = place.ramLow;

@@ -2,4 +2,5 @@ export * from './struct.ts';
 export * from './cpu.ts';
 export * from './tlb.ts';
 export * from './code.ts';
+export * from './translation.ts';
 export * from './machine.ts';

@@ -3,6 +3,7 @@ import { CODE_HASH_ENTRIES, CodeHash, CodePage, Record } from './code.ts';
 import { Cpu } from './cpu.ts';
 import { struct } from './struct.ts';
 import { Tlb } from './tlb.ts';
+import { Translations } from './translation.ts';
 
 export const PAGE = 4096;
 export const MIB = 1 << 20;
@@ -42,6 +43,8 @@ export const Control = struct('Control', {
   translateAfter: 'u32',
   /** Which translator's slots the records hold (a number for each engine): another's are forgotten first. */
   translator: 'u32',
+  /** A `Translations` structure. */
+  translations: 'u32',
 });
 
 export const MAGIC = 0x52494e47;
@@ -69,6 +72,7 @@ export interface Layout {
   readonly codePages: number;
   readonly records: number;
   readonly recordsEnd: number;
+  readonly translations: number;
   readonly ram: number;
   /** WebAssembly pages (64 KiB). */
   readonly pages: number;
@@ -95,6 +99,7 @@ export function layout(vcpus: number, ramSize: number): Layout {
   const codePages = take((ramSize / PAGE) * CodePage.size);
   const records = take(RECORDS);
   const recordsEnd = records + RECORDS;
+  const translations = take(Translations.size);
   at = Math.ceil(at / 0x10000) * 0x10000;
   const ram = take(ramSize);
   return {
@@ -108,6 +113,7 @@ export function layout(vcpus: number, ramSize: number): Layout {
     codePages,
     records,
     recordsEnd,
+    translations,
     ram,
     pages: Math.ceil(at / 0x10000),
   };

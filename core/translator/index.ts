@@ -1,2 +1,3 @@
-export { Translator, type TranslatorOptions, type TranslatorStatistics } from './translator.ts';
+export { Translator, type TranslatorOptions } from './translator.ts';
+export { translationStatistics, type TranslationStatistics } from './statistics.ts';
 export type { Block, Instruction, Region } from './region.ts';

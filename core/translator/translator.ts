@@ -5,6 +5,7 @@ import { BlockHeader, CodePage, CODE_16, Control, Cpu, Record } from '../state/i
 import { buildModule } from './compile.ts';
 import { buildGlue } from './glue.ts';
 import { Finder, type Region } from './region.ts';
+import { counter, type Counter } from './statistics.ts';
 
 const R = Record.offsets;
 
@@ -17,29 +18,15 @@ export interface TranslatorOptions {
   readonly onRegion?: (region: Region) => void;
 }
 
-export interface TranslatorStatistics {
-  regions: number;
-  modules: number;
-  /** x86 instructions in regions. */
-  instructions: number;
-  /** Bytes of WebAssembly. */
-  bytes: number;
-  /** Milliseconds: finding and building regions, and WebAssembly's own compilation of them. */
-  building: number;
-  compiling: number;
-  /** Regions that could not be built. */
-  failures: number;
-}
-
 const AFTER = 1000;
 const BATCH = 16;
 
 export class Translator implements TranslatorHooks {
-  readonly statistics: TranslatorStatistics = { regions: 0, modules: 0, instructions: 0, bytes: 0, building: 0, compiling: 0, failures: 0 };
   readonly #host: TranslatorHost;
   readonly #options: TranslatorOptions;
   readonly #view: DataView;
   readonly #control;
+  readonly #count: Counter;
   readonly #finder: Finder;
   readonly #glue: WebAssembly.Exports;
   /** Handlers that entries had before. */
@@ -53,6 +40,7 @@ export class Translator implements TranslatorHooks {
     this.#options = options;
     this.#view = new DataView(host.memory.buffer);
     this.#control = Control.view(host.memory.buffer, 0);
+    this.#count = counter(host.memory.buffer);
     this.#finder = new Finder(host.memory, this.#originals);
     const { memory, table } = host;
     this.#glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue(this.#control.codeHash)), { env: { memory, table } }).exports;
@@ -75,6 +63,7 @@ export class Translator implements TranslatorHooks {
     this.#queue = [];
     for (let i = 0; i < this.#slots; i++) this.#host.table.set(HANDLERS + i, null);
     this.#slots = 0;
+    this.#count.none();
   }
 
   request(cpu: number, record: number): void {
@@ -101,18 +90,22 @@ export class Translator implements TranslatorHooks {
     }
     if (found.length === 0 || this.#slots + found.length > TRANSLATIONS) return;
     for (const { region } of found) this.#options.onRegion?.(region);
+    const searched = performance.now();
     const bytes = this.#build(found);
     const built = performance.now();
     if (bytes) this.#install(found, bytes);
-    this.statistics.building += built - began;
-    this.statistics.compiling += performance.now() - built;
+    const done = performance.now();
+    this.#count('finding', (searched - began) * 1000);
+    this.#count('building', (built - searched) * 1000);
+    this.#count('compiling', (done - built) * 1000);
+    this.#count.hold((done - began) * 1000);
   }
 
   #build(found: { region: Region; original: number }[]): Uint8Array<ArrayBuffer> | undefined {
     try {
       return buildModule(found, this.#view);
     } catch (error) {
-      this.statistics.failures++;
+      this.#count('failures');
       if (found.length === 1) {
         this.#host.note?.(`a region could not be translated: ${error instanceof Error ? error.message : String(error)}`);
         return undefined;
@@ -139,10 +132,18 @@ export class Translator implements TranslatorHooks {
       v.setUint32(region.entry + R.handler, slot, true);
       const page = this.#control.codePages + region.page * CodePage.size;
       v.setUint32(page + CodePage.offsets.translated, 1, true);
-      this.statistics.regions++;
-      this.statistics.instructions += region.instructions;
+      this.#count('regions');
+      this.#count('liveRegions');
+      this.#count('guestInstructions', region.instructions);
+      for (const block of region.blocks)
+        this.#count(
+          'guestBytes',
+          block.instructions.reduce((sum, i) => sum + i.length, 0),
+        );
     });
-    this.statistics.modules++;
-    this.statistics.bytes += bytes.length;
+    this.#count('modules');
+    this.#count('liveModules');
+    this.#count('bytes', bytes.length);
+    this.#count('liveBytes', bytes.length);
   }
 }
