@@ -141,3 +141,18 @@ export function struct<const F extends Fields>(name: string, fields: F): Struct<
 
   return { name, fields, size, align, offsets: offsets as { [K in keyof F]: number }, view };
 }
+
+/** What lies `offset` bytes into a structure, in words: `gpr[3]`, `reach[2].base`, `eflags+1`. */
+export function fieldAt({ fields, offsets, size }: Struct, offset: number): string {
+  let name: string | undefined;
+  for (const key of Object.keys(fields)) if (offsets[key]! <= offset) name = key;
+  if (name === undefined || offset >= size) return `+0x${offset.toString(16)}`;
+  const type = fields[name]!;
+  const e = element(type);
+  const inside = offset - offsets[name]!;
+  const index = Math.min(Math.floor(inside / sizeOf(e)), count(type) - 1);
+  const rest = inside - index * sizeOf(e);
+  const text = Array.isArray(type) ? `${name}[${index}]` : name;
+  if (isStruct(e)) return `${text}.${fieldAt(e, rest)}`;
+  return rest > 0 ? `${text}+${rest}` : text;
+}

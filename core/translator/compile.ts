@@ -1,8 +1,9 @@
 /** From a region to one WebAssembly function, and from functions to a module. */
+import { registerName } from '../processor/disassemble.ts';
 import {
   CODE_64, Cpu, CS, DS, ES, Reach, Record, Segment, SS,
 } from '../state/index.ts'; // prettier-ignore
-import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
+import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
 import type { Import } from './emitter/frame.ts';
 import { emitFlow, type Machine } from './flow.ts';
 import type { Region } from './region.ts';
@@ -39,10 +40,11 @@ export function buildRegion(
   const long = region.mode === CODE_64;
   const { touched, written, simd, x87, segments } = usage(region, view);
   const gprType = long ? 'i64' : 'i32';
-  const gpr = Array.from({ length: 16 }, (_, n) => (touched.has(n) ? f.local(gprType) : undefined));
-  const [ripBase, rip, a, b] = [f.local('i64'), f.local('i64'), f.local('i64'), f.local('i64')];
-  const [budget, tlb, kind] = [f.local('i32'), f.local('i32'), f.local('i32')];
-  const [stale, state, next] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  const gpr = Array.from({ length: 16 }, (_, n) => (touched.has(n) ? f.local(gprType, registerName(n, long ? 64 : 32)) : undefined));
+  const locals = <T extends string>(type: Type, ...names: T[]) =>
+    Object.fromEntries(names.map((n) => [n, f.local(type, n)])) as Record<T, LocalRef>;
+  const { ripBase, rip, a, b } = locals('i64', 'ripBase', 'rip', 'a', 'b');
+  const { budget, tlb, kind, stale, state, next } = locals('i32', 'budget', 'tlb', 'kind', 'stale', 'state', 'next');
 
   // -- what must hold for this translation; else the interpreter does the block
   const load = (offset: number): Expr => op('i32.load', [cpu], offset);

@@ -82,6 +82,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     let executed = 0;
     for (const instruction of block.instructions) {
       const { row } = instruction;
+      f.mark(instruction.record);
       if (!row) {
         spend(executed);
         // The handler takes the record's position from the budget, and its own.

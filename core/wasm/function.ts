@@ -16,6 +16,9 @@ export class FunctionBuilder {
   #body = new Bytes();
   #depth = 0;
   readonly #keepConstants: boolean;
+  /** For listings: places in the body (bytes) with what was said of them, and names of locals. */
+  readonly marks: { readonly offset: number; readonly value: number }[] = [];
+  readonly names = new Map<number, string>();
   #scope: LocalRef[] | undefined;
 
   /** `keepConstants`: `let` gives constants back as they are, so that what is made of them folds. */
@@ -30,18 +33,24 @@ export class FunctionBuilder {
     return this.#depth;
   }
 
+  /** Says of what follows what it belongs to: for listings, not part of the code. */
+  mark(value: number): void {
+    this.marks.push({ offset: this.#body.length, value });
+  }
+
   param(index: number): LocalRef {
     return local(this.params[index]!, index);
   }
 
-  /** A new local, zero at first. */
-  local(type: Type): LocalRef {
+  /** A new local, zero at first. Named for listings only. */
+  local(type: Type, name?: string): LocalRef {
     let l = this.#free[type]?.pop();
     if (!l) {
       this.#locals.push(type);
       l = local(type, this.params.length + this.#locals.length - 1);
     }
     this.#scope?.push(l);
+    if (name !== undefined) this.names.set(l.index, name);
     return l;
   }
 

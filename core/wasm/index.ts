@@ -3,3 +3,4 @@ export * from './expr.ts';
 export * from './function.ts';
 export * from './module.ts';
 export { OPS, type OpName } from './ops.ts';
+export * from './text.ts';
