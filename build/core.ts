@@ -20,7 +20,7 @@ const CPUID = join(ROOT, 'core/spec/cpuid.ts');
 const LAYOUT = join(ASSEMBLY, 'layout.ts');
 
 /** What the interpreter is made from, besides the rows and the encoder. */
-const PROCESSOR = ['interpreter.ts', 'interpreter-emitter.ts', 'handlers.ts', 'semantics'].map((name) =>
+const PROCESSOR = ['interpreter.ts', 'interpreter-emitter.ts', 'handlers.ts', 'tlb-entry.ts', 'semantics'].map((name) =>
   join(ROOT, 'core/processor', name),
 );
 

@@ -4,6 +4,7 @@ import { Cpu, CS, Reach, Record, Segment, SS, TlbEntry } from '../state/index.ts
 import { call, FunctionBuilder, i32, i64, op, v128, type Expr, type LocalRef, type OpName, type Type } from '../wasm/index.ts';
 import type { Emitter, Value } from './semantics/emitter.ts';
 import { integer, signed, type Width } from './semantics/widths.ts';
+import { tlbEntry } from './tlb-entry.ts';
 
 /** Finds the index of an imported helper. */
 export type Import = (name: string, params: readonly Type[], results: readonly Type[]) => number;
@@ -165,8 +166,7 @@ export class InterpreterEmitter implements Emitter {
         const reach = f.let(i32.add(cpu, seg));
         f.brIf(slow, i64.ge_u(i64.add(ea, i64.const(bytes - 1)), op('i64.load', [reach], end)));
         const linear = f.let(i64.and(i64.add(ea, op('i64.load', [reach], Reach.offsets.base)), this.load64(O.linearMask)));
-        const slot = i32.and(i32.shr_u(i32.wrap(linear), i32.const(7)), i32.const(0x7fe0));
-        const entry = f.let(i32.add(this.load32(O.tlb), slot));
+        const entry = f.let(tlbEntry(this.load32(O.tlb), i32.wrap(linear)));
         f.brIf(slow, i64.ne(i64.and(i64.add(linear, i64.const(bytes - 1)), PAGE_MASK), op('i64.load', [entry], tag)));
         f.set(host, i32.add(i32.wrap(linear), op('i32.load', [entry], TlbEntry.offsets.addend)));
         f.br(done);

@@ -3,7 +3,7 @@
  * A tag is the page's linear address (bits 0..11 zero), or TLB_EMPTY where that kind of access must go through the slow path
  * (not permitted, not dirty yet, MMIO, holds decoded code, empty). An access of `size` bytes hits if
  * `(linear + (size - 1)) & ~0xfff == tag`: one that crosses pages never does.
- * Index: bits 12..21 of the linear address. Host byte address: `i32(linear) + addend`.
+ * Index: the lowest bits of the page's number. Host byte address: `i32(linear) + addend`.
  */
 import { struct } from './struct.ts';
 
@@ -12,6 +12,9 @@ export const TlbEntry = struct('TlbEntry', { readTag: 'u64', writeTag: 'u64', ex
 export const TLB_ENTRIES = 1024;
 /** log2 of TlbEntry.size. */
 export const TLB_ENTRY_SHIFT = 5;
+/** An entry's place in its array, in bytes: `(linear >> TLB_SLOT_SHIFT) & TLB_SLOT_MASK`. */
+export const TLB_SLOT_SHIFT = 12 - TLB_ENTRY_SHIFT;
+export const TLB_SLOT_MASK = (TLB_ENTRIES - 1) << TLB_ENTRY_SHIFT;
 /** Never equal to a page address. */
 export const TLB_EMPTY = 1;
 

@@ -1,5 +1,6 @@
 /** What all regions of a machine call: built once for each engine. */
 import { HANDLERS } from '../processor/handlers.ts';
+import { tlbEntry } from '../processor/tlb-entry.ts';
 import {
   CODE_64, CODE_HASH_ENTRIES, CodeHash, Cpu, CS, Reach, Record, Segment, TlbEntry,
 } from '../state/index.ts'; // prettier-ignore
@@ -30,7 +31,7 @@ function buildDispatch(handlerType: number, codeHash: number): FunctionBuilder {
       f.set(linear, i64.and(i64.add(rip, load64(O.reach + CS * Reach.size + Reach.offsets.base)), load64(O.linearMask)));
     });
     const low = f.let(i32.wrap(linear));
-    const entry = f.let(i32.add(load(O.tlb), i32.and(i32.shr_u(low, i32.const(7)), i32.const(0x7fe0))));
+    const entry = f.let(tlbEntry(load(O.tlb), low));
     f.brIf(away, i64.ne(i64.and(linear, i64.const(-4096)), op('i64.load', [entry], TlbEntry.offsets.execTag)));
     const offset = f.let(i32.and(low, i32.const(0xfff)));
     const at = f.let(i32.or(i32.shl(op('i32.load', [entry], TlbEntry.offsets.physicalPage), i32.const(12)), offset));

@@ -33,8 +33,8 @@ import {
   TLBENTRY_addend,
   TLBENTRY_readTag,
   TLBENTRY_writeTag,
-  TLB_ENTRIES,
-  TLB_ENTRY_SHIFT,
+  TLB_SLOT_MASK,
+  TLB_SLOT_SHIFT,
   TLB_USER,
   TLB_USER_ALIGNED,
 } from './layout';
@@ -252,7 +252,7 @@ export function commitWrite(cpu: usize): void {
 /** Host address of `size` bytes (at most 32) for reading. */
 export function readAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize {
   const linear = linearOperand(cpu, segment, ea, size, false);
-  const entry = <usize>load<u32>(cpu, CPU_tlb) + ((<usize>(linear >>> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_SHIFT);
+  const entry = <usize>load<u32>(cpu, CPU_tlb) + ((<usize>linear >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
   if (((linear + (size - 1)) & ~0xfff) == load<u64>(entry, TLBENTRY_readTag)) return <usize>(<u32>linear + load<u32>(entry, TLBENTRY_addend));
   const at = readLinear(cpu, linear, size, dataMode(cpu, linear, size));
   if (<u32>load<u64>(cpu, CPU_dr + 7 * 8) & DR7_ENABLES) checkDataBreakpoint(cpu, linear, size, false);
@@ -263,7 +263,7 @@ export function readAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize
 @inline
 function addressForWrite(cpu: usize, segment: u32, ea: u64, size: u32, how: u32): usize {
   const linear = linearOperand(cpu, segment, ea, size, true);
-  const entry = <usize>load<u32>(cpu, CPU_tlb) + ((<usize>(linear >>> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_SHIFT);
+  const entry = <usize>load<u32>(cpu, CPU_tlb) + ((<usize>linear >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
   if (((linear + (size - 1)) & ~0xfff) == load<u64>(entry, TLBENTRY_writeTag)) return <usize>(<u32>linear + load<u32>(entry, TLBENTRY_addend));
   const at = writeLinear(cpu, linear, size, dataMode(cpu, linear, size), how);
   if (<u32>load<u64>(cpu, CPU_dr + 7 * 8) & DR7_ENABLES) checkDataBreakpoint(cpu, linear, size, true);

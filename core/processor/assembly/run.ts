@@ -56,6 +56,8 @@ import {
   SEGMENT_SIZE,
   SEGMENT_limit,
   SHUTDOWN_INTERNAL,
+  TLB_SLOT_MASK,
+  TLB_SLOT_SHIFT,
   TLBENTRY_execTag,
   TLBENTRY_physicalPage,
 } from './layout';
@@ -190,7 +192,7 @@ function find(cpu: usize, one: bool): u32 {
     if (limit != 0xffffffff && limit - rip < NEAR_LIMIT) one = true;
   }
   const linear = codeAddress(cpu);
-  const entry = <usize>load<u32>(cpu, CPU_tlb) + (((<usize>linear) >>> 7) & 0x7fe0);
+  const entry = <usize>load<u32>(cpu, CPU_tlb) + (((<usize>linear) >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
   let at: u32;
   if (load<u64>(entry, TLBENTRY_execTag) == (linear & ~0xfff)) at = (load<u32>(entry, TLBENTRY_physicalPage) << 12) | ((<u32>linear) & 0xfff);
   else {

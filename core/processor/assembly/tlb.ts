@@ -28,6 +28,8 @@ import {
   TLB_ENTRY_SHIFT,
   TLB_MODES,
   TLB_SIZE,
+  TLB_SLOT_MASK,
+  TLB_SLOT_SHIFT,
   TLB_SUPERVISOR,
   TLB_SUPERVISOR_SMAP,
   TLB_USER,
@@ -40,7 +42,7 @@ import {
 } from './layout';
 
 const EMPTY: u64 = TLB_EMPTY;
-const MODE_SHIFT: u32 = 10 + TLB_ENTRY_SHIFT;
+const MODE_SHIFT: u32 = 31 - clz(TLB_ENTRIES) + TLB_ENTRY_SHIFT;
 const WORDS_PER_MODE: u32 = TLB_ENTRIES / 64;
 const WORDS: u32 = WORDS_PER_MODE * TLB_MODES;
 
@@ -67,7 +69,7 @@ export function tlbBase(cpu: usize): usize {
 // @ts-ignore: decorator
 @inline
 export function tlbEntry(cpu: usize, mode: u32, linear: u64): usize {
-  return tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT) + ((<usize>(linear >>> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_SHIFT);
+  return tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT) + ((<usize>linear >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
 }
 
 /** Which array an ordinary access of this vCPU uses. */

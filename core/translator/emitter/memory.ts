@@ -1,6 +1,7 @@
 /** The translator's emitter, fourth part: memory operands and the stack. */
 import type { Value } from '../../processor/semantics/emitter.ts';
 import type { Width } from '../../processor/semantics/widths.ts';
+import { tlbEntry } from '../../processor/tlb-entry.ts';
 import { FS, Reach, SS, TlbEntry } from '../../state/index.ts';
 import { call, i32, i64, op, type Expr, type FunctionBuilder, type LocalRef } from '../../wasm/index.ts';
 import { GPR_END, loadOp, O, R, storeOp } from './frame.ts';
@@ -103,7 +104,7 @@ export abstract class MemoryEmitter extends HelperEmitter {
     const tag = kind === 'read' ? TlbEntry.offsets.readTag : TlbEntry.offsets.writeTag;
     const linear = this.linear(segment, ea, bytes, end, slow);
     const low = i32.wrap(linear);
-    const entry = f.let(i32.add(this.frame.tlb, i32.and(i32.shr_u(low, i32.const(7)), i32.const(0x7fe0))));
+    const entry = f.let(tlbEntry(this.frame.tlb, low));
     const last = bytes === 1 ? linear : i64.add(linear, i64.const(bytes - 1));
     f.brIf(slow, i64.ne(i64.and(last, PAGE_MASK), op('i64.load', [entry], tag)));
     return i32.add(low, op('i32.load', [entry], TlbEntry.offsets.addend));
