@@ -1,6 +1,15 @@
 /** The processor bound to one machine's memory, in one thread. Everything it knows of the machine is in that memory. */
 import type { ProcessorBus } from '../bus/processor.ts';
-import { Control, Record, RECORDS_INTERPRETED } from '../state/index.ts';
+import {
+  ACTIVITY_COMPILING,
+  ACTIVITY_DECODING,
+  ACTIVITY_DEVICE,
+  ACTIVITY_NONE,
+  Control,
+  Cpu,
+  Record,
+  RECORDS_INTERPRETED,
+} from '../state/index.ts';
 import { Decoder, undefinedName } from './decoder.ts';
 
 /** Compiled once per process; see `compileModules`. They can be sent to other threads. */
@@ -72,24 +81,37 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
   let decoder: Decoder;
   let translator: TranslatorHooks | undefined;
   const undefinedOpcodes = new Map<string, number>();
+  const words = new Uint32Array(memory.buffer);
+  /** `work` with `Cpu.activity` saying so. What throws (a guest fault in a fetch, a device) leaves it at that until the next block. */
+  const during = <T>(cpu: number, activity: number, work: () => T): T => {
+    const at = (cpu + Cpu.offsets.activity) >>> 2;
+    const before = words[at]!;
+    words[at] = activity;
+    const result = work();
+    words[at] = before;
+    return result;
+  };
   const host = {
-    readPort: (cpu: number, port: number, size: number) => bus.readPort(cpu, port, size),
-    writePort: (cpu: number, port: number, size: number, value: number) => bus.writePort(cpu, port, size, value >>> 0),
-    readMmio: (cpu: number, low: number, high: number, size: number) => bus.readMmio(cpu, low >>> 0, high >>> 0, size),
+    readPort: (cpu: number, port: number, size: number) => during(cpu, ACTIVITY_DEVICE, () => bus.readPort(cpu, port, size)),
+    writePort: (cpu: number, port: number, size: number, value: number) =>
+      during(cpu, ACTIVITY_DEVICE, () => bus.writePort(cpu, port, size, value >>> 0)),
+    readMmio: (cpu: number, low: number, high: number, size: number) =>
+      during(cpu, ACTIVITY_DEVICE, () => bus.readMmio(cpu, low >>> 0, high >>> 0, size)),
     writeMmio: (cpu: number, low: number, high: number, size: number, value: number) =>
-      bus.writeMmio(cpu, low >>> 0, high >>> 0, size, value >>> 0),
-    acknowledgeInterrupt: (cpu: number) => bus.acknowledgeInterrupt(cpu),
+      during(cpu, ACTIVITY_DEVICE, () => bus.writeMmio(cpu, low >>> 0, high >>> 0, size, value >>> 0)),
+    acknowledgeInterrupt: (cpu: number) => during(cpu, ACTIVITY_DEVICE, () => bus.acknowledgeInterrupt(cpu)),
     tsc: (cpu: number) => bus.tsc(cpu),
-    taskPriority: (cpu: number, value: number) => bus.taskPriority(cpu, value),
+    taskPriority: (cpu: number, value: number) => during(cpu, ACTIVITY_DEVICE, () => bus.taskPriority(cpu, value)),
     readTaskPriority: (cpu: number) => bus.readTaskPriority(cpu),
-    apicMsr: (cpu: number, msr: number, low: number, high: number) => bus.apicMsr(cpu, msr >>> 0, low >>> 0, high >>> 0),
+    apicMsr: (cpu: number, msr: number, low: number, high: number) =>
+      during(cpu, ACTIVITY_DEVICE, () => bus.apicMsr(cpu, msr >>> 0, low >>> 0, high >>> 0)),
     undefinedInstruction: (_cpu: number, opcode: number) => {
       const name = undefinedName(opcode);
       undefinedOpcodes.set(name, (undefinedOpcodes.get(name) ?? 0) + 1);
     },
-    decode: (cpu: number, at: number) => decoder.decode(cpu, at >>> 0),
-    decodeOne: (cpu: number, at: number) => decoder.decodeOne(cpu, at >>> 0),
-    translate: (cpu: number, record: number) => translator?.request(cpu, record >>> 0),
+    decode: (cpu: number, at: number) => during(cpu, ACTIVITY_DECODING, () => decoder.decode(cpu, at >>> 0)),
+    decodeOne: (cpu: number, at: number) => during(cpu, ACTIVITY_DECODING, () => decoder.decodeOne(cpu, at >>> 0)),
+    translate: (cpu: number, record: number) => during(cpu, ACTIVITY_COMPILING, () => translator?.request(cpu, record >>> 0)),
   };
   const helpers = new WebAssembly.Instance(modules.helpers, { env, trap, host }).exports;
   const interpreter = new WebAssembly.Instance(modules.interpreter, { env, trap, helper: helpers }).exports;
@@ -104,14 +126,14 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
   // Decoding again is cheap where nothing was translated; memory is not.
   if (!translator) control.recordsEnd = Math.min(control.recordsEnd, control.records + RECORDS_INTERPRETED * Record.size);
   decoder.onForget = () => translator?.forgotten();
-  const run = interpreter.run as Engine['run'];
+  const execute = interpreter.run as Engine['run'];
   return {
-    run: !translator
-      ? run
-      : (cpu, budget) => {
-          translator.enter();
-          return run(cpu, budget);
-        },
+    run(cpu, budget) {
+      translator?.enter();
+      const exit = execute(cpu, budget);
+      words[(cpu + Cpu.offsets.activity) >>> 2] = ACTIVITY_NONE;
+      return exit;
+    },
     helpers: helpers as unknown as Helpers,
     undefinedOpcodes,
   };

@@ -1,7 +1,8 @@
 /** The emitter of the interpreter: builds one handler, `(cpu, record) -> next record or 0`. Operands come from the record at run time. */
 import type { Operand, Row } from '../spec/row.ts';
-import { Cpu, CS, Reach, Record, Segment, SS, TlbEntry } from '../state/index.ts';
+import { ACTIVITY_INTERPRETED, Cpu, CS, Reach, Record, Segment, SS, TlbEntry } from '../state/index.ts';
 import { call, FunctionBuilder, i32, i64, op, v128, type Expr, type LocalRef, type OpName, type Type } from '../wasm/index.ts';
+import { HANDLERS } from './handlers.ts';
 import type { Emitter, Value } from './semantics/emitter.ts';
 import { integer, signed, type Width } from './semantics/widths.ts';
 import { tlbEntry } from './tlb-entry.ts';
@@ -15,6 +16,12 @@ const PAGE_MASK = i64.const(-4096);
 
 const loadOp = (width: Width): OpName => ({ 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' })[width] as OpName;
 const storeOp = (width: Width): OpName => ({ 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' })[width] as OpName;
+
+/** Cpu.activity for the handler in slot `slot`. */
+export function activityOf(slot: Expr): Expr {
+  // A translation's slot is beyond the handlers'.
+  return i32.add(i32.const(ACTIVITY_INTERPRETED), i32.ge_u(slot, i32.const(HANDLERS)));
+}
 
 export class InterpreterEmitter implements Emitter {
   readonly f: FunctionBuilder;
@@ -428,12 +435,16 @@ export class InterpreterEmitter implements Emitter {
     this.#retire();
     const known = f.let(op('i32.load', [this.record], R.target));
     // A record that became stale (its handler is 0) is looked for again, like one that was never known.
-    f.if(known, () =>
-      f.if(op('i32.load', [known], R.handler), () => {
-        f.if(i32.ge_s(this.load32(O.budget), i32.const(0)), () => this.#continue(known));
+    f.if(known, () => {
+      const slot = f.let(op('i32.load', [known], R.handler));
+      f.if(slot, () => {
+        f.if(i32.ge_s(this.load32(O.budget), i32.const(0)), () => {
+          this.store32(O.activity, activityOf(slot));
+          f.returnCallIndirect(this.#handlerType, [this.cpu, known], slot);
+        });
         f.return(i32.const(0));
-      }),
-    );
+      });
+    });
     f.if(i64.lt_u(i64.sub(target, this.load64(O.ripBase)), i64.const(4096)), () => this.store32(O.chain, this.record));
     f.return(i32.const(0));
   }

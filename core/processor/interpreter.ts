@@ -6,8 +6,8 @@ import type { Row } from '../spec/row.ts';
 import { Cpu, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record } from '../state/index.ts';
 import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
 import { HANDLERS, ROWS, TRANSLATIONS } from './handlers.ts';
-import { InterpreterEmitter, type Import } from './interpreter-emitter.ts';
-import { families } from './semantics/index.ts';
+import { activityOf, InterpreterEmitter, type Import } from './interpreter-emitter.ts';
+import { perform } from './semantics/perform.ts';
 
 const O = Cpu.offsets;
 const R = Record.offsets;
@@ -30,13 +30,11 @@ function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, type: number
   checkUnit(e);
   if (row.helper) {
     if (row.end) e.store64(O.rip, e.nextRip());
-    e.helper(row.helper, [e.record]);
+    perform(e);
     if (row.end) e.leave();
     else e.next();
   } else {
-    const family = families[row.family];
-    if (!family) throw new Error(`row "${row.text}": no family "${row.family}" and no helper`);
-    family(e);
+    perform(e);
     e.next();
   }
   return e.f;
@@ -73,6 +71,7 @@ function runLoop(tag: number, handlerType: number, imports: Import): FunctionBui
   const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
   const cpu = f.param(0);
   const record = f.local('i32');
+  const slot = f.local('i32');
   f.do('i32.store', [cpu, f.param(1)], O.budget);
   f.do('i32.store', [cpu, f.param(1)], O.budgetMark);
   const prepare = imports('prepare', ['i32'], ['i32']);
@@ -86,7 +85,9 @@ function runLoop(tag: number, handlerType: number, imports: Import): FunctionBui
           f.set(record, find);
           // A small number is an exit, not a record.
           f.if(i32.lt_u(record, i32.const(EXIT_LIMIT)), () => f.return(record));
-          f.drop(callIndirect(handlerType, 'i32', [cpu, record], op('i32.load', [record], R.handler)));
+          f.set(slot, op('i32.load', [record], R.handler));
+          f.do('i32.store', [cpu, activityOf(slot)], O.activity);
+          f.drop(callIndirect(handlerType, 'i32', [cpu, record], slot));
           f.br(blocks);
         }),
       tag,

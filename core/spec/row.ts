@@ -39,6 +39,10 @@ export interface Operand {
   readonly register: number;
 }
 
+/**
+ * Popek and Goldberg's classes. Privileged: traps outside of ring 0 (IN, OUT, CLI and their like: outside of the rings up to IOPL, which
+ * a VMM keeps at 0). Sensitive: sees or changes what a VMM must hide and does not trap (Robin and Irvine).
+ */
 export type InstructionClass = 'innocuous' | 'sensitive' | 'privileged';
 
 export interface Row {
@@ -197,7 +201,7 @@ export function parseRow(text: string): Row {
     f64: has('f64'),
     sized: has('v'),
     end: has('end'),
-    class: has('priv') ? 'privileged' : has('sens') ? 'sensitive' : 'innocuous',
+    class: has('sens') ? 'sensitive' : has('priv') || has('io') ? 'privileged' : 'innocuous',
     io: has('io'),
     helper: value('helper'),
     family: value('do') ?? mnemonic.toLowerCase(),

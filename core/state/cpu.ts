@@ -172,7 +172,11 @@ export const Cpu = struct('Cpu', {
   userInstructions: 'u64',
   /** The budget at the last change of CPL, or at the start of `run`. */
   budgetMark: 'i32',
-  budgetReserved: 'u32',
+  /** ACTIVITY_*: what the thread that runs this vCPU is doing, for who samples it. Set where it costs nothing: see docs/statistics.md. */
+  activity: 'u32',
+  /** Privileged and sensitive instructions retired (core/spec/row.ts); what remains of `instructions` is innocuous. */
+  privileged: 'u64',
+  sensitive: 'u64',
 });
 
 export const CODE_16 = 0;
@@ -200,6 +204,19 @@ export const EXIT_KICK = 3;
 export const EXIT_SHUTDOWN = 4;
 /** INIT was signalled (EVENT_INIT is cleared): the host resets the vCPU. */
 export const EXIT_INIT = 5;
+
+/** `Cpu.activity`. Not in the engine: the VMM, or another vCPU. */
+export const ACTIVITY_NONE = 0;
+export const ACTIVITY_INTERPRETED = 1;
+export const ACTIVITY_TRANSLATED = 2;
+/** A page walk, until the access goes on or its fault was delivered. */
+export const ACTIVITY_MMU = 3;
+export const ACTIVITY_DECODING = 4;
+/** Finding, building and instantiating regions, as far as this thread does it. */
+export const ACTIVITY_COMPILING = 5;
+/** In a device, for an access of the guest. */
+export const ACTIVITY_DEVICE = 6;
+export const ACTIVITIES = 7;
 
 export const SHUTDOWN_NONE = 0;
 export const SHUTDOWN_TRIPLE_FAULT = 1;

@@ -1,7 +1,7 @@
 /** From a region to one WebAssembly function, and from functions to a module. */
 import { registerName } from '../processor/disassemble.ts';
 import {
-  CODE_64, Cpu, CS, DS, ES, Reach, Record, Segment, SS,
+  ACTIVITY_INTERPRETED, CODE_64, Cpu, CS, DS, ES, Reach, Record, Segment, SS,
 } from '../state/index.ts'; // prettier-ignore
 import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
 import type { Import } from './emitter/frame.ts';
@@ -70,7 +70,10 @@ export function buildRegion(
   if (doubts.length > 0)
     f.if(
       doubts.reduce((x, y) => i32.or(x, y)),
-      () => f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original)),
+      () => {
+        f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
+        f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original));
+      },
     );
 
   for (const n of touched) f.set(gpr[n]!, op(long ? 'i64.load' : 'i32.load', [cpu], O.gpr + n * 8));
@@ -109,6 +112,7 @@ export function buildRegion(
   });
   writeBack();
   f.do('i32.store', [cpu, budget], O.budget);
+  f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
   f.returnCallIndirect(handlerType, [cpu, next], op('i32.load', [next], Record.offsets.handler));
   return f;
 }

@@ -1,5 +1,5 @@
 /** From a region's blocks to structured control flow. */
-import { families } from '../processor/semantics/index.ts';
+import { perform } from '../processor/semantics/perform.ts';
 import { i32, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
 import { TranslatorEmitter } from './emitter/emitter.ts';
 import type { Frame } from './emitter/frame.ts';
@@ -93,10 +93,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
         f.br(instruction.returns ? aside : tail);
         return;
       }
-      e.emit(instruction, executed, () => {
-        if (row.row.helper) e.helper(row.row.helper, [e.record]);
-        else families[row.row.family]!(e);
-      });
+      e.emit(instruction, executed, () => perform(e));
       executed++;
     }
     if (block.next === undefined) return;

@@ -1,8 +1,10 @@
 /** Address translation: no paging, 32-bit, PAE and 4-level paging (SDM vol. 3A, chapter 4). */
 import {
+  ACTIVITY_MMU,
   CONTROL_ram,
   CONTROL_ramLow,
   CONTROL_ramSize,
+  CPU_activity,
   CPU_cpl,
   CPU_cr0,
   CPU_cr3,
@@ -287,13 +289,19 @@ export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 
   else hit = load<u64>(entry, TLBENTRY_writeTag) == page || (load<u64>(entry, TLBENTRY_readTag) == page && isClosed(cpu, mode, linear));
   if (hit) return (<u64>load<u32>(entry, TLBENTRY_physicalPage) << 12) | (linear & 0xfff);
 
+  // A fault leaves it at that until the next block.
+  const activity = load<u32>(cpu, CPU_activity);
+  store<u32>(cpu, ACTIVITY_MMU, CPU_activity);
   walk(cpu, linear, access, mode);
   const physical = load<u64>(cpu, CPU_walkPhysical);
   const ram = ramOffset(physical);
+  if (ram != NOT_RAM) {
+    const smep = (load<u64>(cpu, CPU_cr4) & CR4_SMEP) != 0;
+    const wp = (load<u64>(cpu, CPU_cr0) & CR0_WP) != 0;
+    fillTlb(cpu, mode, linear, ram >>> 12, load<u32>(cpu, CPU_walkFlags), smep, wp);
+  }
+  store<u32>(cpu, activity, CPU_activity);
   if (ram == NOT_RAM) return MMIO | physical | (linear & 0xfff);
-  const smep = (load<u64>(cpu, CPU_cr4) & CR4_SMEP) != 0;
-  const wp = (load<u64>(cpu, CPU_cr0) & CR0_WP) != 0;
-  fillTlb(cpu, mode, linear, ram >>> 12, load<u32>(cpu, CPU_walkFlags), smep, wp);
   return <u64>ram | (linear & 0xfff);
 }
 

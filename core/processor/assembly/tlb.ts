@@ -1,5 +1,6 @@
 /** The software TLB of a vCPU: lookup, fill, flush (core/state/tlb.ts has the layout and what a tag means). */
 import {
+  ACTIVITY_MMU,
   CODEPAGE_SIZE,
   CODEPAGE_blocks,
   CONTROL_codeLock,
@@ -8,6 +9,7 @@ import {
   CONTROL_romWritable,
   CONTROL_tlbs,
   CONTROL_vcpus,
+  CPU_activity,
   CPU_budget,
   CPU_budgetMark,
   CPU_cpl,
@@ -195,6 +197,8 @@ export function fillTlb(cpu: usize, mode: u32, linear: u64, page: u32, flags: u3
 /** Forgets all translations, or all but those of global pages. */
 export function flushTlb(cpu: usize, keepGlobal: bool): void {
   const base = tlbBase(cpu);
+  const activity = load<u32>(cpu, CPU_activity);
+  store<u32>(cpu, ACTIVITY_MMU, CPU_activity);
   for (let word: u32 = 0; word < WORDS; word++) {
     const at = base + (word << 3);
     const used = load<u64>(at, TLB_used);
@@ -207,6 +211,7 @@ export function flushTlb(cpu: usize, keepGlobal: bool): void {
     }
   }
   if (!keepGlobal) store<u32>(base, 0, TLB_huge);
+  store<u32>(cpu, activity, CPU_activity);
 }
 
 /** Empties every entry, whatever was there: machine memory begins as zeros, and a tag of 0 is page 0. */
