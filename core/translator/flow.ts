@@ -4,8 +4,8 @@ import { i32, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
 import { TranslatorEmitter } from './emitter/emitter.ts';
 import type { Frame } from './emitter/frame.ts';
 import { FLAGS_MEMORY } from './flags.ts';
-import { findLoops } from './loops.ts';
-import type { Region } from './region.ts';
+import { successors, type Block, type Instruction, type Region } from './region.ts';
+import { arrange, type Loop, type Part } from './structure.ts';
 
 /** What the emitter is given, but for the ways between blocks. */
 export type Machine = Omit<Frame, 'leave' | 'edge'>;
@@ -29,23 +29,24 @@ export interface Exits {
   readonly away: Label;
 }
 
-/** Part of a function in which blocks follow each other; a loop is one item of the part around it. */
-type Item = { readonly first: number; readonly last: number; readonly loop: boolean };
-
+/** Emits the blocks of a region, with branches between them where they know of each other. */
 export function emitFlow(region: Region, view: DataView, machine: Machine, locals: FlowLocals, exits: Exits): void {
   const { f, budget } = machine;
   const { blocks } = region;
   const { rip, state, next } = locals;
   const { tail, aside, away } = exits;
-  const index = new Map(blocks.map((b, i) => [b.offset, i]));
-  const { loops, dispatched } = findLoops(blocks, index);
-  const labels: (Label | undefined)[] = [];
-  const loopLabels: (Label | undefined)[] = [];
-  let dispatcher: Label | undefined;
-  /** The kinds of flags with which a block is entered, as far as emitted. */
+  const index = new Map(blocks.map((b, i) => [b, i]));
+  /** Where later parts begin. */
+  const labels: Label[] = [];
+  /** Loops that are open, by their headers: where they begin again, and the header's number if there are several. */
+  const open = new Map<number, { label: Label; number: number | undefined }>();
+  /** Headers of loops with several, by which they are entered. */
+  const numbers = new Map<number, number>();
+  /** The kinds of flags with which a block is entered, as far as emitted; undefined in it: any. */
   const kinds: Set<number | undefined>[] = blocks.map(() => new Set());
   kinds[0]!.add(FLAGS_MEMORY);
-  let current = 0;
+  let block: Block;
+  let instruction: Instruction;
 
   const spend = (executed: number): void => {
     if (executed > 0) f.set(budget, i32.sub(budget, i32.const(executed)));
@@ -55,32 +56,39 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     spend(executed);
     f.br(away);
   };
-  const edge = (executed: number, offset: number): void => {
-    const to = index.get(offset);
-    if (to === undefined) return leave(executed, e.address(offset));
+  /** Goes on with a block, which comes `next` anyway or is branched to. */
+  const go = (executed: number, to: Block, comesNext: boolean): void => {
+    const n = index.get(to)!;
     spend(executed);
-    kinds[to]!.add(e.known);
-    if (to > current) return f.br(labels[to]!);
-    // Back: here the budget is looked at.
-    f.if(i32.lt_s(budget, i32.const(0)), () => {
-      f.set(rip, e.address(offset));
-      f.br(away);
-    });
-    if (loopLabels[to]) return f.br(loopLabels[to]);
-    f.set(state, i32.const([...dispatched].indexOf(to) + 1));
-    f.br(dispatcher!);
+    const back = open.get(n);
+    if (back) {
+      // Every way around passes here: the budget is looked at.
+      f.if(i32.lt_s(budget, i32.const(0)), () => {
+        f.set(rip, e.address(to.offset));
+        f.br(away);
+      });
+      if (back.number !== undefined) f.set(state, i32.const(back.number));
+      return f.br(back.label);
+    }
+    kinds[n]!.add(e.known);
+    const number = numbers.get(n);
+    if (number !== undefined) f.set(state, i32.const(number));
+    if (!comesNext) f.br(labels[n]!);
+  };
+  const edge = (executed: number, offset: number): void => {
+    const to = block.branches.get(instruction);
+    if (to) go(executed, to, false);
+    else leave(executed, e.address(offset));
   };
   const frame: Frame = { ...machine, leave, edge };
   const e = new TranslatorEmitter(frame, view);
 
-  const emitBlock = (i: number, fallsTo: number | undefined): void => {
-    const block = blocks[i]!;
-    current = i;
-    const known = kinds[i]!;
-    // A header is entered from code that is not emitted yet.
-    e.known = loops.has(i) || dispatched.has(i) || known.size !== 1 ? undefined : [...known][0];
+  const emitBlock = (n: number, follower: number | undefined): void => {
+    block = blocks[n]!;
+    const known = kinds[n]!;
+    e.known = known.size === 1 ? [...known][0] : undefined;
     let executed = 0;
-    for (const instruction of block.instructions) {
+    for (instruction of block.instructions) {
       const { row } = instruction;
       f.mark(instruction.record);
       if (!row) {
@@ -96,55 +104,53 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
       e.emit(instruction, executed, () => perform(e));
       executed++;
     }
-    if (block.next === undefined) return;
-    const to = index.get(block.next);
-    if (to !== undefined && to === fallsTo) {
-      spend(executed);
-      kinds[to]!.add(e.known);
-    } else edge(executed, block.next);
+    if (block.following) go(executed, block.following, index.get(block.following) === follower);
+    else if (block.next !== undefined) leave(executed, e.address(block.next));
   };
 
-  /** Blocks first..last, of which `header` is the loop's that is being emitted, if it is one. */
-  const emitRange = (first: number, last: number, header: number | undefined): void => {
-    const items: Item[] = [];
-    for (let i = first; i <= last;) {
-      const end = i === header ? undefined : loops.get(i);
-      items.push({ first: i, last: end ?? i, loop: end !== undefined });
-      i = (end ?? i) + 1;
+  const emitLoop = ({ headers, parts }: Loop): void => {
+    for (const n of headers) {
+      numbers.delete(n);
+      // What comes around is not emitted yet.
+      kinds[n]!.add(undefined);
     }
-    const emitItem = (item: Item, following: number | undefined): void => {
-      if (!item.loop) return emitBlock(item.first, following);
-      f.loop((label) => {
-        loopLabels[item.first] = label;
-        emitRange(item.first, item.last, item.first);
-      });
-      loopLabels[item.first] = undefined;
-      // Falling out of the end of a loop: its last block says where to by a branch.
-      f.unreachable();
+    f.loop((label) => {
+      const several = headers.length > 1;
+      headers.forEach((n, i) => open.set(n, { label, number: several ? i : undefined }));
+      emitParts(parts, several ? headers : undefined);
+      for (const n of headers) open.delete(n);
+    });
+    // Nothing falls out of the end of a loop.
+    f.unreachable();
+  };
+
+  /** `headers`: of the loop that has these parts, if one of several is to be chosen by `state`. */
+  const emitParts = (parts: readonly Part[], headers?: readonly number[]): void => {
+    const emitPart = (n: number): void => {
+      const part = parts[n]!;
+      const after = parts[n + 1];
+      if (typeof part !== 'number') return emitLoop(part);
+      emitBlock(part, typeof after === 'object' ? after.headers[0] : after);
     };
     const nest = (n: number): void => {
-      const item = items[n]!;
-      const following = item.loop ? undefined : items[n + 1]?.first;
-      if (n === 0) {
-        if (first === 0 && header === undefined && dispatcher) {
-          f.block((own) => f.brTable([own, ...[...dispatched].map((i) => labels[i] ?? own)], own, state));
-        }
-        return emitItem(item, following);
+      if (n < 0) {
+        const targets = headers!.map((h) => labels[h]!);
+        return f.brTable(targets, targets[0]!, state);
       }
+      if (n === 0 && !headers) return emitPart(0);
+      const part = parts[n]!;
       f.block((label) => {
-        labels[item.first] = label;
+        if (typeof part === 'number') labels[part] = label;
+        else
+          part.headers.forEach((h, i) => {
+            labels[h] = label;
+            if (part.headers.length > 1) numbers.set(h, i);
+          });
         nest(n - 1);
       });
-      emitItem(item, following);
+      emitPart(n);
     };
-    nest(items.length - 1);
+    nest(parts.length - 1);
   };
-
-  if (dispatched.size > 0) {
-    f.loop((label) => {
-      dispatcher = label;
-      emitRange(0, blocks.length - 1, undefined);
-    });
-    f.unreachable();
-  } else emitRange(0, blocks.length - 1, undefined);
+  emitParts(arrange(blocks.map((b) => successors(b).map((to) => index.get(to)!))));
 }

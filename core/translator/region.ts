@@ -1,30 +1,10 @@
-/**
- * Finds what is translated together: the instructions of one page that direct branches and falling through reach from an entry, as far as they
- * have been decoded, cut into basic blocks.
- */
-import { handlerRow, type NumberedRow } from '../processor/handlers.ts';
-import { families } from '../processor/semantics/index.ts';
-import {
-  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_END, HANDLER_FIRST, PAGE, Record,
-} from '../state/index.ts'; // prettier-ignore
-
-const R = Record.offsets;
-
-/** Instructions a region has at most: what a compilation takes grows faster than they do. */
-const REGION_MAX = 400;
-/** A block belongs to a region if it was entered at least this fraction of the times that make one hot. */
-const WARM = 16;
-
-/** Helpers of rows that do not end a block and may be called from the midst of a region; what else has a helper is left to the interpreter. */
-const INLINE_HELPERS = new Set(['cli', 'pushf', 'rdtsc', 'stac', 'clac', 'swapgs', 'fwait', 'emms', 'ldmxcsr', 'stmxcsr', 'clflush']);
-const JUMPS = new Set(['jcc', 'jmp', 'call', 'loop', 'loope', 'loopne', 'jcxz']);
-const STACK_OR_BRANCH = new Set([
-  ...JUMPS, 'jmp_rm', 'call_rm', 'ret', 'push', 'push_imm', 'pop', 'leave', 'pusha', 'popa', 'enter',
-]); // prettier-ignore
+/** What is translated together: instructions of one mode, cut into basic blocks, with the ways from one to the next. */
+import type { NumberedRow } from '../processor/handlers.ts';
+import { PAGE } from '../state/index.ts';
 
 export interface Instruction {
   readonly record: number;
-  /** Of its first byte in the page. */
+  /** Of its first byte, from the beginning of the entry's page: outside of 0..4095 in another page. */
   readonly offset: number;
   readonly length: number;
   readonly position: number;
@@ -36,179 +16,39 @@ export interface Instruction {
   readonly handler: number;
   readonly size: 0 | 16 | 32 | 64;
   readonly memory: boolean;
-  /** Offset in the page of a direct branch's target: it may be outside of 0..4095. */
+  /** Offset of a direct branch's target. */
   readonly target: number | undefined;
   /** Nothing follows it. */
   readonly end: boolean;
 }
 
 export interface Block {
-  readonly instructions: Instruction[];
-  /** Offset of what follows, if the last instruction goes on there. */
-  next: number | undefined;
   readonly offset: number;
+  readonly instructions: readonly Instruction[];
+  /** Offset of what follows, if the last instruction goes on there. */
+  readonly next: number | undefined;
+  /** The same as a block, where that is part of the region. */
+  readonly following: Block | undefined;
+  /** Where branches go within the region. */
+  readonly branches: ReadonlyMap<Instruction, Block>;
 }
 
 export interface Region {
   readonly entry: number;
   /** CODE_32 or CODE_64. */
   readonly mode: number;
+  /** RAM page of the entry. */
   readonly page: number;
-  /** The entry is first; the others in an order in which branches mostly go forward. */
+  /** The entry is first; every block is reached from it. */
   readonly blocks: readonly Block[];
   readonly instructions: number;
 }
 
-export class Finder {
-  readonly #view: DataView;
-  readonly #control;
-  /** What translated entries had in `handler` before. */
-  readonly originals: Map<number, number>;
+/** Number of the page that an offset lies in: the entry's is 0. */
+export const pageOf = (offset: number): number => Math.floor(offset / PAGE);
 
-  constructor(memory: WebAssembly.Memory, originals: Map<number, number>) {
-    this.#view = new DataView(memory.buffer);
-    this.#control = Control.view(memory.buffer, 0);
-    this.originals = originals;
-  }
-
-  handler(record: number): number {
-    const now = this.#view.getUint32(record + R.handler, true);
-    return now === 0 ? 0 : (this.originals.get(record) ?? now);
-  }
-
-  /** The first record of the block decoded at a RAM offset, or 0. */
-  #lookup(at: number, mode: number): number {
-    const v = this.#view;
-    const slot = this.#control.codeHash + ((at ^ (at >>> 14)) & (CODE_HASH_ENTRIES - 1)) * CodeHash.size;
-    if (v.getUint32(slot, true) !== at || v.getUint32(slot + 4, true) !== mode + 1) return 0;
-    const record = v.getUint32(slot + CodeHash.offsets.record, true);
-    if (this.handler(record) === 0) return 0;
-    // What is rarely executed would only make the region larger.
-    const entries = v.getUint32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
-    return entries >= this.#control.translateAfter / WARM ? record : 0;
-  }
-
-  #instruction(record: number, mode: number): Instruction {
-    const v = this.#view;
-    const handler = this.handler(record);
-    const offset = v.getUint16(record + R.pageOffset, true);
-    const length = v.getUint8(record + R.length);
-    const base = { record, handler, offset, length, position: v.getUint8(record + R.position) };
-    const left: Instruction = { ...base, row: undefined, size: 0, memory: false, target: undefined, end: true, returns: false };
-    if (handler < HANDLER_FIRST) return left;
-    const found = handlerRow(handler);
-    if (!found) return left;
-    const { row } = found;
-    const slot = handler - found.base;
-    const size = found.sizes[slot >> 1]!;
-    if (row.helper) {
-      if (row.end) return { ...left, returns: true };
-      if (row.unit !== 'x87' && !INLINE_HELPERS.has(row.helper)) return left;
-    } else {
-      if (!families[row.family]) return left;
-      // Operand-size prefixes on stack operations and branches are too rare to be worth it.
-      if (STACK_OR_BRANCH.has(row.family) && size !== (mode === CODE_64 ? 64 : 32)) return left;
-      if (row.family === 'undefined') return left;
-    }
-    const jump = !row.helper && JUMPS.has(row.family);
-    const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;
-    return { ...base, row: found, size, memory: (slot & 1) === 1, target, end: row.end, returns: false };
-  }
-
-  /** The region that begins with a block's first record; undefined if there is nothing to gain. */
-  find(entry: number, page: number, mode: number): Region | undefined {
-    const at = new Map<number, Instruction>();
-    const leaders = new Set<number>();
-    const work: number[] = [entry];
-    const first = this.#instruction(entry, mode);
-    if (!first.row && !first.returns) return undefined;
-    leaders.add(first.offset);
-    while (work.length > 0 && at.size < REGION_MAX) {
-      // First come, first served: what is near the entry belongs to it most.
-      let record = work.shift()!;
-      for (;;) {
-        if (this.#view.getUint32(record + R.handler, true) === HANDLER_END) {
-          const offset = this.#view.getUint16(record + R.pageOffset, true);
-          if (offset >= PAGE || at.has(offset)) break;
-          record = this.#lookup((page << 12) + offset, mode);
-          if (record === 0) break;
-          continue;
-        }
-        const i = this.#instruction(record, mode);
-        if (at.has(i.offset)) break;
-        at.set(i.offset, i);
-        if (i.target !== undefined && i.target >= 0 && i.target < PAGE) {
-          const known = at.has(i.target) ? -1 : this.#lookup((page << 12) + i.target, mode);
-          if (known !== 0) leaders.add(i.target);
-          if (known > 0) work.push(known);
-        }
-        if (i.end || at.size >= REGION_MAX) break;
-        record += Record.size;
-      }
-    }
-    return { entry, mode, page, blocks: order(cut(at, leaders), first.offset), instructions: at.size };
-  }
-}
-
-function cut(at: ReadonlyMap<number, Instruction>, leaders: ReadonlySet<number>): Map<number, Block> {
-  const blocks = new Map<number, Block>();
-  // Where two streams run together in the midst of a block, that is a leader too.
-  const reached = new Map<number, number>();
-  const all = new Set(leaders);
-  for (const i of at.values()) {
-    if (i.end) continue;
-    const next = i.offset + i.length;
-    reached.set(next, (reached.get(next) ?? 0) + 1);
-    if (reached.get(next)! > 1) all.add(next);
-  }
-  for (const offset of all) {
-    if (!at.has(offset)) continue;
-    const block: Block = { instructions: [], next: undefined, offset };
-    let o = offset;
-    for (;;) {
-      const i = at.get(o);
-      if (!i) {
-        block.next = o;
-        break;
-      }
-      block.instructions.push(i);
-      if (i.end) break;
-      o = i.offset + i.length;
-      if (all.has(o)) {
-        block.next = o;
-        break;
-      }
-    }
-    blocks.set(offset, block);
-  }
-  return blocks;
-}
-
-export function successors(block: Block): number[] {
-  const targets = block.instructions.map((i) => i.target).filter((t) => t !== undefined);
-  return block.next === undefined ? targets : [...targets, block.next];
-}
-
-/** Reverse postorder from the entry; of two ways to go on, the one to the lower address comes first. */
-function order(blocks: ReadonlyMap<number, Block>, entry: number): Block[] {
-  const seen = new Set<number>([entry]);
-  const post: Block[] = [];
-  const stack: { block: Block; rest: number[] }[] = [];
-  const open = (offset: number): void => {
-    const block = blocks.get(offset)!;
-    stack.push({ block, rest: successors(block).sort((a, b) => a - b) }); // prettier-ignore
-  };
-  open(entry);
-  while (stack.length > 0) {
-    const top = stack[stack.length - 1]!;
-    const next = top.rest.pop();
-    if (next === undefined) {
-      post.push(top.block);
-      stack.pop();
-    } else if (blocks.has(next) && !seen.has(next)) {
-      seen.add(next);
-      open(next);
-    }
-  }
-  return post.reverse();
+/** Where a block goes on within the region; what should follow it closely comes last. */
+export function successors(block: Block): Block[] {
+  const targets = [...block.branches.values()].sort((a, b) => b.offset - a.offset);
+  return block.following ? [...targets, block.following] : targets;
 }

@@ -4,7 +4,8 @@ import { HANDLERS, TRANSLATIONS } from '../processor/handlers.ts';
 import { BlockHeader, CodePage, CODE_16, Control, Cpu, Record } from '../state/index.ts';
 import { buildModule } from './compile.ts';
 import { buildGlue } from './glue.ts';
-import { Finder, type Region } from './region.ts';
+import { Finder } from './finder.ts';
+import type { Region } from './region.ts';
 import { counter, type Counter } from './statistics.ts';
 
 const R = Record.offsets;
