@@ -28,6 +28,7 @@ export function handlersOf(host: Host, shell: ShellCalls): CallHandlers {
     write: ({ id, port, data }) => host.write(id, port, data),
     scrollback: ({ id, port }) => host.scrollback(id, port),
     history: ({ id }) => host.history(id),
+    execution: ({ id }) => host.execution(id) ?? null,
     log: ({ id }) => host.log(id),
     chooseFile: (args) => (args.path === undefined ? shell.chooseFile(args) : inspect(args.path, args.purpose)),
     openConsole: (args) => shell.openConsole(args),

@@ -3,14 +3,16 @@
  * renderer's types and its mock all derive from the two tables here. The renderer imports types only, from this file only.
  */
 import * as v from 'valibot';
-import type { DamagedDefinition, HostInfo, LoadSample, Settings, VmSummary } from '../core/host/api.ts';
+import type { DamagedDefinition, Execution, HostInfo, LoadSample, Settings, VmSummary } from '../core/host/api.ts';
 import { draftSchema } from '../core/host/definition.ts';
 import type { FileInfo } from '../core/host/files.ts';
 
 export type {
+  Activities,
   DamagedDefinition,
   Disk,
   Engine,
+  Execution,
   HostInfo,
   LoadSample,
   Settings,
@@ -72,6 +74,8 @@ export const calls = {
   scrollback: call<{ data: Uint8Array; end: number }>()(serial),
   /** Load samples of the last hour. */
   history: call<LoadSample[]>()(vm),
+  /** What the engine has done since the VM was started, or in its last run; null: not started yet. */
+  execution: call<Execution | null>()(vm),
   log: call<string[]>()(vm),
   /**
    * With `path`: checks that file. Without: shows the system's dialog (Electron), null if the user cancelled; a browser has none, and

@@ -1,6 +1,7 @@
 /** `ringside run`: one VM in this process, its serial port on standard input and output. */
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { watch } from '../host/activity.ts';
 import { UserError } from '../host/api.ts';
 import { engineModules } from '../host/assets.ts';
 import { hostMemory, limits } from '../host/capabilities.ts';
@@ -66,6 +67,7 @@ export async function runCommand(args: string[]): Promise<number> {
   const cpuBegan = process.cpuUsage();
   let run: Run | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let unwatch: (() => void) | undefined;
   try {
     let end: (ending: Ending) => void = () => {};
     const ended = new Promise<Ending>((resolve) => (end = resolve));
@@ -93,6 +95,7 @@ export async function runCommand(args: string[]): Promise<number> {
     // Before the first boot: a signal must be able to end that too.
     const input = (data: Uint8Array): void => void (run === undefined ? early.push(data) : run.write(stdio, data));
     terminal.open({ input, quit: (status) => end({ status }) }, stdio >= 0);
+    if (values.stats !== undefined) unwatch = watch(() => (run === undefined ? [] : [run]));
     const first = boot();
     // A boot that fails is an end as well.
     const ending = await Promise.race([ended, first.then(() => ended)]);
@@ -107,6 +110,7 @@ export async function runCommand(args: string[]): Promise<number> {
     return ending.status;
   } finally {
     clearTimeout(timer);
+    unwatch?.();
     await terminal.close();
     await pool.close();
     for (const sink of sinks) sink?.();

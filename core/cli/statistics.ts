@@ -1,5 +1,6 @@
 /** What `--stats` writes. Times in seconds, sizes in bytes. */
 import { monotonic } from '../host/clock.ts';
+import { executionOf } from '../host/execution.ts';
 import type { Run } from '../host/pool.ts';
 
 export interface Frame {
@@ -12,6 +13,7 @@ export interface Frame {
 
 export function statistics(run: Run, { status, began, cpuBegan, engine }: Frame) {
   const now = monotonic();
+  const { classes, shares, activities, translation } = executionOf(run, now);
   const cpu = process.cpuUsage(cpuBegan);
   const vcpus = run.block.accounts.map((account) => account.totals(now));
   const sum = (pick: (total: (typeof vcpus)[number]) => number): number => vcpus.reduce((all, total) => all + pick(total), 0);
@@ -33,6 +35,10 @@ export function statistics(run: Run, { status, began, cpuBegan, engine }: Frame)
     instructions,
     /** Millions of instructions per second of guest execution. */
     mips: guest > 0 ? instructions / guest / 1e6 : 0,
+    classes,
+    shares,
+    activities,
+    translation,
     exits,
     vcpus: vcpus.map(({ guestUser, guestKernel, vmm, ready, blocked, halted, instructions: retired }) => ({
       guestUser,

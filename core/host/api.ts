@@ -1,5 +1,9 @@
 /** What the shells (CLI, Electron main, headless) see of the core: plain data in, plain data out. `electron/ipc.ts` re-exports these types. */
 
+import type { TranslationStatistics } from '../translator/index.ts';
+
+export type { TranslationStatistics } from '../translator/index.ts';
+
 export type Technique = 'full' | 'para' | 'hardware';
 export type Engine = 'interpreter' | 'translator' | 'kvm';
 
@@ -70,6 +74,36 @@ export interface VcpuLoad {
   /** HLT: idle. */
   readonly halted: number;
   readonly instructions: number;
+  /** Of those, by class; what remains is innocuous. */
+  readonly privileged: number;
+  readonly sensitive: number;
+  readonly activities: Activities;
+}
+
+/**
+ * What was done in a vCPU's guest and VMM time, in seconds. Devices are the VMM's part, by time stamps; the guest's part is shared out by
+ * samples (docs/statistics.md), and guest time of which there is no sample is nowhere.
+ */
+export interface Activities {
+  readonly interpreted: number;
+  readonly translated: number;
+  /** Page walks, with the delivery of page faults. */
+  readonly mmu: number;
+  readonly decoding: number;
+  /** Finding, building and taking over translations, as far as it holds the vCPU up. */
+  readonly compiling: number;
+  readonly devices: number;
+}
+
+/** What the engine of a VM has done since the VM was started. */
+export interface Execution {
+  readonly engine: Engine;
+  /** Instructions by class. */
+  readonly classes: { readonly innocuous: number; readonly sensitive: number; readonly privileged: number };
+  /** Which part of the instructions was interpreted, which translated: 0 to 1, by samples; absent without one. */
+  readonly shares?: { readonly interpreted: number; readonly translated: number };
+  readonly activities: Activities;
+  readonly translation: TranslationStatistics;
 }
 
 export interface LoadSample {
@@ -157,6 +191,8 @@ export interface Host {
   scrollback(id: string, port: number): { data: Uint8Array; end: number };
   /** Samples kept: the last hour. */
   history(id: string): LoadSample[];
+  /** Of a run that has ended: as it was then. Undefined: not started yet. */
+  execution(id: string): Execution | undefined;
   log(id: string): string[];
   settings(): Settings;
   changeSettings(change: Partial<Settings>): Promise<Settings>;

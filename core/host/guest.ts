@@ -103,7 +103,8 @@ class PcEngine implements GuestEngine {
   readonly #cpus;
 
   constructor({ memory, modules, spec }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
-    const translator = (spec.engine ?? 'translator') === 'translator' ? (host: TranslatorHost): Translator => new Translator(host) : undefined;
+    const translator =
+      (spec.engine ?? 'translator') === 'translator' ? (host: TranslatorHost): Translator => new Translator(host) : undefined;
     this.engine = createEngine(memory, bus, modules as unknown as EngineModules, translator && { translator });
     this.#cpus = Array.from({ length: spec.vcpus }, (_, i) => Cpu.view(memory.buffer, CPUS + i * CPU_STRIDE));
   }

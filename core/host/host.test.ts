@@ -119,8 +119,28 @@ describe('life cycle', () => {
     const sum = load!.guestUser + load!.guestKernel + load!.vmm + load!.ready + load!.blocked + load!.halted;
     expect(sum / interval).toBeCloseTo(1, 1);
     expect(load!.instructions).toBeGreaterThan(0);
+    expect(load!.privileged / load!.instructions).toBeCloseTo(1 / 8, 1);
+    expect(load!.sensitive / load!.instructions).toBeCloseTo(1 / 16, 1);
+    // The scripted guest says that it interprets.
+    expect(load!.activities.interpreted).toBeCloseTo(load!.guestUser + load!.guestKernel, 6);
+    expect(load!.activities.devices).toBeCloseTo(load!.vmm, 6);
     expect(exits['budget']).toBeGreaterThan(0);
     expect(host.history(id)).toEqual(samples);
+  });
+
+  test('what the engine did is told, and stays to be seen after the VM went off', async () => {
+    const id = await make('spin');
+    expect(host.execution(id)).toBeUndefined();
+    await host.start(id);
+    await expect.poll(() => host.execution(id)!.activities.interpreted).toBeGreaterThan(0.05);
+    const running = host.execution(id)!;
+    expect(running).toMatchObject({ engine: 'translator', shares: { interpreted: 0.75, translated: 0.25 } });
+    const { innocuous, sensitive, privileged } = running.classes;
+    expect(privileged / (innocuous + sensitive + privileged)).toBeCloseTo(1 / 8, 1);
+    await host.forceOff(id);
+    const after = host.execution(id)!;
+    expect(after.classes.privileged).toBeGreaterThanOrEqual(privileged);
+    expect(host.execution(id)).toEqual(after);
   });
 });
 

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import type { Policy } from '../scheduler/policy.ts';
 import { roundRobin } from '../scheduler/round-robin.ts';
+import { watch } from './activity.ts';
 import { UserError, type Host, type HostEvents, type HostInfo, type Settings, type VmDefinition } from './api.ts';
 import { engineModules } from './assets.ts';
 import { hardware, hostMemory, limits } from './capabilities.ts';
@@ -103,6 +104,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
     }
   }, 1000);
   timer.unref();
+  const unwatch = watch(function* () {
+    for (const { run } of vms.values()) if (run !== undefined) yield run;
+  });
 
   const host: Host = {
     async info(): Promise<HostInfo> {
@@ -153,6 +157,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       return { data: scrollback.bytes(), end: scrollback.end };
     },
     history: (id) => [...find(id).sampler.history],
+    execution: (id) => find(id).execution(),
     log: (id) => [...find(id).log],
     settings: () => settings,
     async changeSettings(change) {
@@ -174,6 +179,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
     async close() {
       clearInterval(timer);
+      unwatch();
       await stopListening();
       await Promise.all([...vms.values()].map((vm) => vm.off()));
       await pool.close();

@@ -4,6 +4,7 @@ import { createMachine } from '../machine/create.ts';
 import { INPUT_RING, OUTPUT_RING, places } from '../machine/places.ts';
 import { parseCpu } from '../spec/models.ts';
 import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB } from '../state/index.ts';
+import { translationStatistics } from '../translator/index.ts';
 import { UserError } from './api.ts';
 import type { MachineWindow } from './pool.ts';
 import type { MachineSpec } from './protocol.ts';
@@ -27,6 +28,7 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
   const outputs = consoles.map(({ output }) => new Ring(buffer, output, OUTPUT_RING));
   const inputs = consoles.map(({ input }) => new Ring(buffer, input, INPUT_RING));
   const words = new Int32Array(buffer);
+  const wide = new BigUint64Array(buffer, 0, made.layout.ram >> 3);
   return {
     memory: made.memory,
     window: {
@@ -35,6 +37,20 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
         return data === undefined || data.length === 0 ? undefined : data;
       },
       write: (port, data) => inputs[port]?.write(data) ?? data.length,
+      activity: (cpu) => words[(CPUS + cpu * CPU_STRIDE + Cpu.offsets.activity) >> 2]!,
+      retired(cpu) {
+        const at = CPUS + cpu * CPU_STRIDE;
+        // In one load: another thread counts meanwhile.
+        const count = (offset: number): number => Number(wide[(at + offset) >> 3]);
+        const { privileged, sensitive, endedInterpreted, endedTranslated } = Cpu.offsets;
+        return {
+          privileged: count(privileged),
+          sensitive: count(sensitive),
+          endedInterpreted: words[(at + endedInterpreted) >> 2]!,
+          endedTranslated: words[(at + endedTranslated) >> 2]!,
+        };
+      },
+      translation: () => translationStatistics(buffer),
       kick(cpu) {
         Atomics.or(words, (CPUS + cpu * CPU_STRIDE + Cpu.offsets.event) >> 2, EVENT_KICK);
       },

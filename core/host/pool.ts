@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import { BLOCKED, HALTED, READY } from '../vmm/account.ts';
-import { UserError } from './api.ts';
+import { noLooks, type Looks, type Watched } from './activity.ts';
+import { UserError, type TranslationStatistics } from './api.ts';
 import { PcpuBlock, REQUEST_PAUSE, REQUEST_POWER_BUTTON, VmBlock } from './block.ts';
 import { milliseconds, monotonic } from './clock.ts';
 import type { Outcome } from './executor.ts';
@@ -18,6 +19,19 @@ export interface MachineWindow {
   write(port: number, data: Uint8Array): number;
   /** Makes vCPU `cpu` leave guest execution soon. */
   kick(cpu: number): void;
+  /** ACTIVITY_*: what vCPU `cpu` does now. */
+  activity(cpu: number): number;
+  retired(cpu: number): Retired;
+  translation(): TranslationStatistics;
+}
+
+/** What a vCPU's engine counts beside instructions. */
+export interface Retired {
+  readonly privileged: number;
+  readonly sensitive: number;
+  /** How often a budget ended in interpreted, and in translated code. */
+  readonly endedInterpreted: number;
+  readonly endedTranslated: number;
 }
 
 export interface PoolOptions {
@@ -62,7 +76,7 @@ const FAILURES_MAX = 8;
 const LOADER = -1;
 
 /** A VM that is on: its memory, its vCPUs and their accounts. */
-export class Run {
+export class Run implements Watched {
   readonly key: VmKey;
   readonly spec: MachineSpec;
   readonly block: VmBlock;
@@ -70,6 +84,7 @@ export class Run {
   readonly listener: RunListener;
   readonly window: MachineWindow;
   readonly memory: WebAssembly.Memory;
+  readonly looks: readonly Looks[];
   outcome: Outcome | undefined;
   /** By pCPU: opcodes that were not implemented. */
   readonly opcodes = new Map<number, OpcodeCounts>();
@@ -95,6 +110,7 @@ export class Run {
     this.listener = listener;
     this.block = VmBlock.create(spec.vcpus);
     this.vcpus = Array.from({ length: spec.vcpus }, (_, index) => ({ run: this, index }));
+    this.looks = this.vcpus.map(noLooks);
     this.#pausedAt = milliseconds();
     this.block.epoch = this.#pausedAt;
     for (const account of this.block.accounts) account.clear(BLOCKED, this.#pausedAt / 1000);
@@ -117,6 +133,10 @@ export class Run {
     this.block.request(REQUEST_PAUSE);
     await this.#pool.stop(this);
     this.#pausedAt = milliseconds();
+  }
+
+  activity(cpu: number): number {
+    return this.window.activity(cpu);
   }
 
   /** Input of a serial port. What does not fit yet follows when there is room. */

@@ -1,6 +1,8 @@
 /** Turns the running totals of a VM's vCPUs into samples, one for each interval. */
 import type { Account, AccountTotals } from '../vmm/account.ts';
+import { activitiesOf, RecentLooks } from './activity.ts';
 import type { LoadSample, VcpuLoad } from './api.ts';
+import type { Retired, Run } from './pool.ts';
 
 /** One hour of samples, one a second. */
 const KEPT = 3600;
@@ -10,22 +12,40 @@ export class Sampler {
   readonly #id: string;
   #accounts: readonly Account[] = [];
   #last: AccountTotals[] = [];
+  #retired: Retired[] = [];
+  #recent: RecentLooks[] = [];
+  #run: Run | undefined;
   #at = 0;
 
   constructor(id: string) {
     this.#id = id;
   }
 
-  /** The VM starts: these are its accounts from now on. */
-  begin(accounts: readonly Account[]): void {
-    this.#accounts = accounts;
+  /** The VM starts: its accounts are read from now on. */
+  begin(run: Run): void {
+    this.#run = run;
+    this.#accounts = run.block.accounts;
     this.#last = [];
+    this.#retired = [];
+    this.#recent = run.looks.map(() => new RecentLooks());
+  }
+
+  /** The VM is off. */
+  end(): void {
+    this.#run = undefined;
+    this.#accounts = [];
   }
 
   /** What happened since the last sample. `now`: seconds of the accounts' clock; `time`: milliseconds since the epoch. */
   sample(now: number, time: number): LoadSample | undefined {
+    const run = this.#run;
+    if (run === undefined) return undefined;
     const totals = this.#accounts.map((account) => account.totals(now));
+    const retired = totals.map((_, vcpu) => run.window.retired(vcpu));
+    const looks = run.looks.map((all, vcpu) => this.#recent[vcpu]!.since(all));
     const last = this.#last;
+    const lastRetired = this.#retired;
+    this.#retired = retired;
     const interval = now - this.#at;
     this.#last = totals;
     this.#at = now;
@@ -37,6 +57,7 @@ export class Sampler {
         const more = count - before.exits[reason as keyof typeof before.exits].count;
         if (more > 0) exits[reason] = (exits[reason] ?? 0) + more;
       }
+      const classes = lastRetired[vcpu]!;
       const part = (key: 'guestUser' | 'guestKernel' | 'vmm' | 'ready' | 'blocked' | 'halted'): number =>
         Math.max(0, total[key] - before[key]);
       return {
@@ -48,6 +69,9 @@ export class Sampler {
         blocked: part('blocked'),
         halted: part('halted'),
         instructions: Math.max(0, total.instructions - before.instructions),
+        privileged: Math.max(0, retired[vcpu]!.privileged - classes.privileged),
+        sensitive: Math.max(0, retired[vcpu]!.sensitive - classes.sensitive),
+        activities: activitiesOf(looks[vcpu]!, part('guestUser') + part('guestKernel'), part('vmm')),
       };
     });
     const sample: LoadSample = { id: this.#id, time, interval, vcpus, exits };

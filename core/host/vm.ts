@@ -1,5 +1,7 @@
 /** One VM of the library and what it is doing: the life cycle around a `Run`. Operations on one VM follow each other, never overlap. */
-import { UserError, type HostEvents, type VmDefinition, type VmState, type VmSummary } from './api.ts';
+import { UserError, type Execution, type HostEvents, type VmDefinition, type VmState, type VmSummary } from './api.ts';
+import { monotonic } from './clock.ts';
+import { executionOf } from './execution.ts';
 import type { Outcome } from './executor.ts';
 import type { Pool, Run } from './pool.ts';
 import type { MachineSpec } from './protocol.ts';
@@ -35,6 +37,8 @@ export class Vm {
   #reason: string | undefined;
   #since = new Date().toISOString();
   #run: Run | undefined;
+  /** Of the run that ended last. */
+  #executed: Execution | undefined;
   #log: string[] = [];
   #scrollbacks: Scrollback[] = [];
   #chain: Promise<unknown> = Promise.resolve();
@@ -59,6 +63,10 @@ export class Vm {
 
   get log(): readonly string[] {
     return this.#log;
+  }
+
+  execution(): Execution | undefined {
+    return this.#run === undefined ? this.#executed : executionOf(this.#run, monotonic());
   }
 
   scrollback(port: number): Scrollback {
@@ -95,7 +103,7 @@ export class Vm {
       const run = this.#running('reset');
       this.note('reset by the user');
       await run.end();
-      this.#run = undefined;
+      this.#forget();
       await this.#boot();
     });
   }
@@ -114,7 +122,7 @@ export class Vm {
     return this.#serially(async () => {
       const run = this.#running('switch off');
       await run.end();
-      this.#run = undefined;
+      this.#forget();
       this.note('switched off by the user');
       this.#enter('off');
     });
@@ -125,7 +133,7 @@ export class Vm {
     return this.#serially(async () => {
       if (this.#run === undefined) return;
       await this.#run.end();
-      this.#run = undefined;
+      this.#forget();
       this.#enter('off');
     });
   }
@@ -167,13 +175,13 @@ export class Vm {
         ended: (outcome) => this.#ended(run, outcome),
       });
       this.#run = run;
-      this.sampler.begin(run.block.accounts);
+      this.sampler.begin(run);
       run.go();
       this.#enter('running');
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.note(`could not start: ${reason}`);
-      this.#run = undefined;
+      this.#forget();
       // A mistake of the user leaves it off; a mistake of ours is a crash.
       this.#enter(error instanceof UserError ? 'off' : 'crashed', reason);
       throw error;
@@ -183,7 +191,7 @@ export class Vm {
   #ended(run: Run, outcome: Outcome): void {
     run.release();
     if (this.#run !== run) return;
-    this.#run = undefined;
+    this.#forget();
     switch (outcome.kind) {
       case 'power-off':
         this.note('powered off');
@@ -203,6 +211,13 @@ export class Vm {
         return this.#enter('crashed', reason);
       }
     }
+  }
+
+  /** The run is over: its memory can go. */
+  #forget(): void {
+    if (this.#run !== undefined) this.#executed = this.execution();
+    this.#run = undefined;
+    this.sampler.end();
   }
 
   #enter(state: VmState, reason?: string): void {

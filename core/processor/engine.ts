@@ -5,8 +5,10 @@ import {
   ACTIVITY_DECODING,
   ACTIVITY_DEVICE,
   ACTIVITY_NONE,
+  ACTIVITY_TRANSLATED,
   Control,
   Cpu,
+  EXIT_BUDGET,
   Record,
   RECORDS_INTERPRETED,
 } from '../state/index.ts';
@@ -131,7 +133,12 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
     run(cpu, budget) {
       translator?.enter();
       const exit = execute(cpu, budget);
-      words[(cpu + Cpu.offsets.activity) >>> 2] = ACTIVITY_NONE;
+      const at = (cpu + Cpu.offsets.activity) >>> 2;
+      if (exit === EXIT_BUDGET) {
+        const { endedInterpreted, endedTranslated } = Cpu.offsets;
+        words[(cpu + (words[at] === ACTIVITY_TRANSLATED ? endedTranslated : endedInterpreted)) >>> 2]!++;
+      }
+      words[at] = ACTIVITY_NONE;
       return exit;
     },
     helpers: helpers as unknown as Helpers,

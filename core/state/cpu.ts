@@ -177,6 +177,9 @@ export const Cpu = struct('Cpu', {
   /** Privileged and sensitive instructions retired (core/spec/row.ts); what remains of `instructions` is innocuous. */
   privileged: 'u64',
   sensitive: 'u64',
+  /** How often a budget was used up in interpreted and in translated code: samples of where instructions are executed. */
+  endedInterpreted: 'u32',
+  endedTranslated: 'u32',
 });
 
 export const CODE_16 = 0;

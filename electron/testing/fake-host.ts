@@ -61,6 +61,9 @@ export class FakeHost implements Host {
   history() {
     return [];
   }
+  execution() {
+    return undefined;
+  }
   log() {
     return ['a line'];
   }

@@ -16,6 +16,7 @@ import type {
   VmState,
   VmSummary,
 } from '../../electron/ipc.ts';
+import { execution } from './execution.ts';
 import { MockGuest } from './guest.ts';
 
 interface MockVm {
@@ -116,6 +117,8 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
         const vmm = jitter(0.02 + share * 0.06);
         const ready = share > 0.5 ? jitter(0.06) : 0;
         const halted = Math.max(0, 1 - guestUser - guestKernel - vmm - ready);
+        const guest = guestUser + guestKernel;
+        const instructions = Math.round(guest * 182e6);
         return {
           vcpu,
           guestUser,
@@ -124,7 +127,17 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
           ready,
           blocked: 0,
           halted,
-          instructions: Math.round((guestUser + guestKernel) * 182e6),
+          instructions,
+          privileged: Math.round(instructions / 900),
+          sensitive: Math.round(instructions / 1400),
+          activities: {
+            interpreted: guest * 0.07,
+            translated: guest * 0.82,
+            mmu: guest * 0.05,
+            decoding: guest * 0.02,
+            compiling: guest * 0.04,
+            devices: vmm,
+          },
         };
       }),
       exits: { hlt: 100 * (1 - busy), 'port in': 12 + busy * 800, 'port out': 30, interrupt: 100 + busy * 250, 'mmio write': 4 },
@@ -243,6 +256,7 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
     write: ({ id, data }) => get(id).guest.type(new TextDecoder().decode(data)),
     scrollback: ({ id, port }) => (port === 0 ? { data: get(id).output, end: get(id).end } : { data: new Uint8Array(), end: 0 }),
     history: ({ id }) => get(id).history,
+    execution: ({ id }) => (get(id).history.length > 0 ? execution(get(id).history) : null),
     log: ({ id }) => get(id).log,
     chooseFile: ({ path }) => {
       if (path === undefined) throw mistake('A browser cannot show a file dialog: type the path.');

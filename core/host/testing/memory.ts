@@ -1,11 +1,33 @@
 /** The memory of the scripted guests: a counter and one console ring each way. */
-import type { MachineWindow } from '../pool.ts';
+import { ACTIVITY_INTERPRETED } from '../../state/index.ts';
+import type { TranslationStatistics } from '../api.ts';
+import type { MachineWindow, Retired } from '../pool.ts';
 
 export const INSTRUCTIONS = 0;
 const KICKS = 1;
 const IN = 2;
 const OUT = 3;
 const DATA = 64;
+
+const NOTHING_TRANSLATED: TranslationStatistics = {
+  regions: 0,
+  modules: 0,
+  instructions: 0,
+  guestBytes: 0,
+  bytes: 0,
+  finding: 0,
+  building: 0,
+  compiling: 0,
+  materializing: 0,
+  failures: 0,
+  invalidated: 0,
+  evicted: 0,
+  overtaken: 0,
+  longestHold: 0,
+  live: { regions: 0, modules: 0, bytes: 0 },
+  waiting: 0,
+  fallbacks: {},
+};
 
 export class FakeWindow implements MachineWindow {
   readonly words: Int32Array;
@@ -36,6 +58,19 @@ export class FakeWindow implements MachineWindow {
     this.#bytes.set(data, at);
     Atomics.store(this.words, IN, at + data.length);
     return data.length;
+  }
+
+  activity(): number {
+    return ACTIVITY_INTERPRETED;
+  }
+
+  retired(): Retired {
+    const instructions = Atomics.load(this.words, INSTRUCTIONS);
+    return { privileged: instructions >> 3, sensitive: instructions >> 4, endedInterpreted: 3, endedTranslated: 1 };
+  }
+
+  translation(): TranslationStatistics {
+    return NOTHING_TRANSLATED;
   }
 
   kick(): void {
