@@ -41,6 +41,7 @@ export function createMachine({ memoryMiB, vcpus, cpu }: MachineOptions): Create
   control.recordsEnd = place.recordsEnd;
   control.recordsNext = place.records;
   control.translations = place.translations;
+  control.slots = place.slots;
   control.ram = place.ram;
   control.ramSize = place.ramSize;
   control.ramLow = place.ramLow;

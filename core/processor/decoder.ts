@@ -3,7 +3,7 @@ import type { Feature } from '../spec/cpuid.ts';
 import { hasFeature } from '../spec/cpuid.ts';
 import type { Operand } from '../spec/row.ts';
 import {
-  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, CodePage, Control, Cpu, CS, HANDLER_END, HANDLER_TOO_LONG, HANDLER_UNDEFINED, PAGE,
+  BlockHeader, CODE_16, CODE_64, CODE_HASH_ENTRIES, CodeHash, CodePage, Control, Cpu, CS, HANDLER_COUNT, HANDLER_END, HANDLER_TOO_LONG, HANDLER_UNDEFINED, PAGE,
   PREFIX_OPERAND, PREFIX_REP, PREFIX_REPNE, Reach, Record, Segment,
 } from '../state/index.ts'; // prettier-ignore
 import { Matcher, type Instruction } from './match.ts';
@@ -18,6 +18,8 @@ const REGISTER_FORM = 0xffff;
 export interface DecoderHelpers {
   fetchAddress(cpu: number, linear: bigint): number;
   protectCodePage(page: number): void;
+  /** Forgets all decoded code. */
+  forgetCode(): void;
 }
 
 /** What an undefined instruction is called in statistics: its mandatory prefix and opcode in hexadecimal, and modrm.reg. */
@@ -154,6 +156,8 @@ export class Decoder {
     v.setUint32(header + BlockHeader.offsets.page, page, true);
     v.setUint32(header + BlockHeader.offsets.count, (end - first) / Record.size, true);
     v.setUint32(header + BlockHeader.offsets.entries, 0, true);
+    v.setUint32(header + BlockHeader.offsets.original, v.getUint32(first + R.handler, true), true);
+    if (this.#control.translateAfter !== 0 && mode !== CODE_16) v.setUint32(first + R.handler, HANDLER_COUNT, true);
     v.setUint32(header + BlockHeader.offsets.mode, mode, true);
     v.setUint32(codePage + CodePage.offsets.blocks, header, true);
     for (let chunk = (at & (PAGE - 1)) >> 6; chunk <= lastOffset >> 6; chunk++) {
@@ -169,11 +173,7 @@ export class Decoder {
 
   /** Everything decoded is forgotten (when the array of records is full). No record is being executed. */
   forget(): void {
-    const { codeHash, codePages, ramSize, records, vcpus } = this.#control;
-    this.#u8.fill(0, codeHash, codeHash + CODE_HASH_ENTRIES * CodeHash.size);
-    this.#u8.fill(0, codePages, codePages + (ramSize / PAGE) * CodePage.size);
-    this.#control.recordsNext = records + vcpus * 2 * Record.size;
-    this.#control.codeFlushes++;
+    this.#helpers.forgetCode();
     this.onForget();
   }
 

@@ -13,6 +13,7 @@ import {
   RECORDS_INTERPRETED,
 } from '../state/index.ts';
 import { Decoder, undefinedName } from './decoder.ts';
+import { HANDLERS } from './handlers.ts';
 
 /** Compiled once per process; see `compileModules`. They can be sent to other threads. */
 export interface EngineModules {
@@ -78,6 +79,7 @@ export async function compileModules(read: (name: string) => Promise<BufferSourc
 export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modules: EngineModules, options: EngineOptions = {}): Engine {
   const control = Control.view(memory.buffer, 0);
   if (control.recordsNext <= control.records) control.recordsNext = control.records + control.vcpus * 2 * Record.size;
+  control.firstSlot = HANDLERS;
   const env = { memory };
   const trap = new WebAssembly.Instance(modules.trap).exports;
   let decoder: Decoder;

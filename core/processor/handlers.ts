@@ -23,9 +23,6 @@ export const ROWS: readonly NumberedRow[] = (() => {
 
 export const HANDLERS = ROWS.reduce((n, r) => Math.max(n, r.base + r.sizes.length * 2), HANDLER_FIRST);
 
-/** Slots after the handlers, for translated code. */
-export const TRANSLATIONS = 8192;
-
 /** The name a handler goes by in statistics: its row's mnemonic and operands. */
 export function handlerRow(handler: number): NumberedRow | undefined {
   let low = 0;

@@ -3,9 +3,11 @@
  * Done ahead of time (build/core.ts); nothing here runs while a guest does.
  */
 import type { Row } from '../spec/row.ts';
-import { Cpu, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record } from '../state/index.ts';
+import {
+  BlockHeader, Control, Cpu, HANDLER_COUNT, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record, TRANSLATIONS,
+} from '../state/index.ts'; // prettier-ignore
 import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
-import { HANDLERS, ROWS, TRANSLATIONS } from './handlers.ts';
+import { HANDLERS, ROWS } from './handlers.ts';
 import { activityOf, InterpreterEmitter, type Import } from './interpreter-emitter.ts';
 import { perform } from './semantics/perform.ts';
 
@@ -59,6 +61,27 @@ function faulting(imports: Import, helper: string, argument: Expr | 'record'): F
   f.do('i32.store', [f.param(0), f.param(1)], O.current);
   f.call(imports(helper, ['i32', value.type], []), [f.param(0), value]);
   f.unreachable();
+  return f;
+}
+
+/** Bits of (entries - translateAfter) that are 0 when a block's translation is asked for: again and again, until it is there. */
+const ASK = 0x8000_001f | 0;
+
+/** Enters a block that is not translated: counts, and asks for its translation when it has become hot. */
+function counting(type: number, imports: Import): FunctionBuilder {
+  const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
+  const [cpu, record] = [f.param(0), f.param(1)];
+  const header = f.let(i32.sub(record, i32.const(BlockHeader.size)));
+  const entries = f.let(i32.add(op('i32.load', [header], BlockHeader.offsets.entries), i32.const(1)));
+  f.do('i32.store', [header, entries], BlockHeader.offsets.entries);
+  const more = i32.sub(entries, op('i32.load', [i32.const(0)], Control.offsets.translateAfter));
+  f.if(i32.eqz(i32.and(more, i32.const(ASK))), () => {
+    f.call(imports('hot', ['i32', 'i32'], []), [cpu, record]);
+    // It may be there already.
+    const now = f.let(op('i32.load', [record], R.handler));
+    f.if(i32.ne(now, i32.const(HANDLER_COUNT)), () => f.returnCallIndirect(type, [cpu, record], now));
+  });
+  f.returnCallIndirect(type, [cpu, record], op('i32.load', [header], BlockHeader.offsets.original));
   return f;
 }
 
@@ -131,6 +154,7 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
     const here = module.function(leaveHere());
     slots[HANDLER_STALE] = here;
     slots[HANDLER_END] = here;
+    slots[HANDLER_COUNT] = module.function(counting(type, imports));
     slots[HANDLER_UNDEFINED] = module.function(faulting(imports, 'undefinedInstruction', 'record'));
     slots[HANDLER_TOO_LONG] = module.function(faulting(imports, 'generalProtection', i32.const(0)));
     for (const { row, base, sizes } of ROWS)

@@ -52,17 +52,40 @@ export const HANDLER_END = 1;
 export const HANDLER_UNDEFINED = 2;
 /** Raises #GP(0): longer than 15 bytes, or beyond the limit of CS. */
 export const HANDLER_TOO_LONG = 3;
+/** The first record of a block that is not translated: counts, asks for the translation in time, and goes on with `BlockHeader.original`. */
+export const HANDLER_COUNT = 4;
 /** The first with no fixed place. */
 export const HANDLER_FIRST = 8;
 
-/** Before each block of records: the next block of the same physical page (address, or 0), how many records, how often it was entered (counted for the
- *  translator), and the mode it was decoded for (CODE_*). */
-export const BlockHeader = struct('BlockHeader', { next: 'u32', page: 'u32', count: 'u32', chunks: 'u32', entries: 'u32', mode: 'u32' });
+/** Before each block of records. */
+export const BlockHeader = struct('BlockHeader', {
+  /** The next block of the same page of RAM (address, or 0). */
+  next: 'u32',
+  page: 'u32',
+  /** Records. */
+  count: 'u32',
+  /** The first record's handler, where HANDLER_COUNT or a translation stands in its place. */
+  original: 'u32',
+  /** How often it was entered and not translated. Above 2^31: less than never, for code that did not last. */
+  entries: 'u32',
+  /** CODE_*, for which it was decoded. */
+  mode: 'u32',
+});
 
 /** Direct-mapped: physical address (RAM offset) | mode in the key -> record. */
 export const CodeHash = struct('CodeHash', { key: 'u64', record: 'u32', reserved: 'u32' });
 export const CODE_HASH_ENTRIES = 1 << 18;
 
-/** Per 4 KiB page of RAM: its blocks, which 64-byte chunks hold decoded instructions, and 1 if code of it was translated: then all its blocks
- *  become stale together. */
-export const CodePage = struct('CodePage', { blocks: 'u32', translated: 'u32', chunks: 'u64' });
+/** Per 4 KiB page of RAM. */
+export const CodePage = struct('CodePage', {
+  /** The first of its blocks (BlockHeader), or 0. */
+  blocks: 'u32',
+  /** The first of the translations that have code in it (`Dependent`, by number), or 0. */
+  dependents: 'u32',
+  /** Which 64-byte chunks hold decoded instructions. */
+  chunks: 'u64',
+  /** Counts how often code in it became stale. */
+  generation: 'u32',
+  /** Translations that became stale: the more, the longer until the next. */
+  churn: 'u32',
+});

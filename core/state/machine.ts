@@ -3,7 +3,7 @@ import { CODE_HASH_ENTRIES, CodeHash, CodePage, Record } from './code.ts';
 import { Cpu } from './cpu.ts';
 import { struct } from './struct.ts';
 import { Tlb } from './tlb.ts';
-import { Translations } from './translation.ts';
+import { Slot, TRANSLATIONS, Translations } from './translation.ts';
 
 export const PAGE = 4096;
 export const MIB = 1 << 20;
@@ -43,8 +43,13 @@ export const Control = struct('Control', {
   translateAfter: 'u32',
   /** Which translator's slots the records hold (a number for each engine): another's are forgotten first. */
   translator: 'u32',
-  /** A `Translations` structure. */
+  /** A `Translations` structure, and TRANSLATIONS times `Slot`. */
   translations: 'u32',
+  slots: 'u32',
+  /** The handler that is the first slot of translated code. */
+  firstSlot: 'u32',
+  /** Counts how often all decoded code was forgotten. */
+  generation: 'u32',
 });
 
 export const MAGIC = 0x52494e47;
@@ -73,6 +78,7 @@ export interface Layout {
   readonly records: number;
   readonly recordsEnd: number;
   readonly translations: number;
+  readonly slots: number;
   readonly ram: number;
   /** WebAssembly pages (64 KiB). */
   readonly pages: number;
@@ -100,6 +106,7 @@ export function layout(vcpus: number, ramSize: number): Layout {
   const records = take(RECORDS);
   const recordsEnd = records + RECORDS;
   const translations = take(Translations.size);
+  const slots = take(TRANSLATIONS * Slot.size);
   at = Math.ceil(at / 0x10000) * 0x10000;
   const ram = take(ramSize);
   return {
@@ -114,6 +121,7 @@ export function layout(vcpus: number, ramSize: number): Layout {
     records,
     recordsEnd,
     translations,
+    slots,
     ram,
     pages: Math.ceil(at / 0x10000),
   };

@@ -1,5 +1,28 @@
-/** Translated code, as far as it is the machine's and not a thread's: what was done, and which instructions it could not do. */
+/** Translated code, as far as it is the machine's and not a thread's: which there is, what was done, and which instructions it could not do. */
 import { struct } from './struct.ts';
+
+/** Slots after the handlers in their table, for translated code. */
+export const TRANSLATIONS = 8192;
+/** Pages that a region may have code in. */
+export const REGION_PAGES = 4;
+
+/**
+ * That a translation has code in a page: member of the page's list. It is known by its number: slot * REGION_PAGES + index + 1. A write to
+ * any of the chunks (as in `CodePage`) ends the translation.
+ */
+export const Dependent = struct('Dependent', { next: 'u32', page: 'u32', chunks: 'u64' });
+
+/**
+ * One translation: a function in the table of handlers, at `Control.firstSlot` + its index, in every thread that has taken its module over.
+ * Changed under the code lock only.
+ */
+export const Slot = struct('Slot', {
+  /** Of the module that has the function; 0: there is none, or it must not be entered any more. */
+  serial: 'u32',
+  /** The first record of the block that it stands for. That record's `handler` is this slot. */
+  record: 'u32',
+  dependents: [Dependent, REGION_PAGES],
+});
 
 /**
  * What the translator has done since the machine was made. Counts only go up, but for those of what there is now (`live…`).

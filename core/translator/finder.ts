@@ -2,10 +2,10 @@
  * Finds what is translated together: the instructions of one page that direct branches and falling through reach from an entry, as far as they
  * have been decoded.
  */
-import { handlerRow } from '../processor/handlers.ts';
+import { handlerRow, HANDLERS } from '../processor/handlers.ts';
 import { families } from '../processor/semantics/index.ts';
 import {
-  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_END, HANDLER_FIRST, PAGE, Record,
+  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_END, HANDLER_FIRST, PAGE, Record,
 } from '../state/index.ts'; // prettier-ignore
 import { cut } from './cut.ts';
 import type { Instruction, Region } from './region.ts';
@@ -27,18 +27,17 @@ const STACK_OR_BRANCH = new Set([
 export class Finder {
   readonly #view: DataView;
   readonly #control;
-  /** What translated entries had in `handler` before. */
-  readonly originals: Map<number, number>;
 
-  constructor(memory: WebAssembly.Memory, originals: Map<number, number>) {
+  constructor(memory: WebAssembly.Memory) {
     this.#view = new DataView(memory.buffer);
     this.#control = Control.view(memory.buffer, 0);
-    this.originals = originals;
   }
 
+  /** The interpreter's handler of a record; 0 if it is stale. */
   handler(record: number): number {
     const now = this.#view.getUint32(record + R.handler, true);
-    return now === 0 ? 0 : (this.originals.get(record) ?? now);
+    const replaced = now === HANDLER_COUNT || now >= HANDLERS;
+    return replaced ? this.#view.getUint32(record - BlockHeader.size + BlockHeader.offsets.original, true) : now;
   }
 
   /** The first record of the block decoded at a RAM offset, or 0. */

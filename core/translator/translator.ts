@@ -1,7 +1,10 @@
 /** Translates hot blocks of one machine, in one thread: chosen by `find` (processor/assembly/run.ts), entered through the table of handlers. */
 import type { TranslatorHost, TranslatorHooks } from '../processor/engine.ts';
-import { HANDLERS, TRANSLATIONS } from '../processor/handlers.ts';
-import { BlockHeader, CodePage, CODE_16, Control, Cpu, Record } from '../state/index.ts';
+import { HANDLERS } from '../processor/handlers.ts';
+import {
+  BlockHeader, CodePage, CODE_16, Control, Cpu, Dependent, HANDLER_COUNT, PAGE, Record, REGION_PAGES, Slot, TRANSLATIONS,
+} from '../state/index.ts'; // prettier-ignore
+import { whileLocked } from './codelock.ts';
 import { buildModule } from './compile.ts';
 import { buildGlue } from './glue.ts';
 import { Finder } from './finder.ts';
@@ -30,10 +33,10 @@ export class Translator implements TranslatorHooks {
   readonly #count: Counter;
   readonly #finder: Finder;
   readonly #glue: WebAssembly.Exports;
-  /** Handlers that entries had before. */
-  readonly #originals = new Map<number, number>();
+  readonly #words: Int32Array;
   #queue: { record: number; page: number; mode: number }[] = [];
   #slots = 0;
+  #serial = 0;
   readonly #id = 1 + Math.floor(Math.random() * 0xffff_fffe);
 
   constructor(host: TranslatorHost, options: TranslatorOptions = {}) {
@@ -42,7 +45,8 @@ export class Translator implements TranslatorHooks {
     this.#view = new DataView(host.memory.buffer);
     this.#control = Control.view(host.memory.buffer, 0);
     this.#count = counter(host.memory.buffer);
-    this.#finder = new Finder(host.memory, this.#originals);
+    this.#words = new Int32Array(host.memory.buffer);
+    this.#finder = new Finder(host.memory);
     const { memory, table } = host;
     this.#glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue(this.#control.codeHash)), { env: { memory, table } }).exports;
   }
@@ -60,7 +64,6 @@ export class Translator implements TranslatorHooks {
   }
 
   forgotten(): void {
-    this.#originals.clear();
     this.#queue = [];
     for (let i = 0; i < this.#slots; i++) this.#host.table.set(HANDLERS + i, null);
     this.#slots = 0;
@@ -70,9 +73,8 @@ export class Translator implements TranslatorHooks {
   request(cpu: number, record: number): void {
     const v = this.#view;
     const mode = v.getUint32(cpu + Cpu.offsets.codeSize, true);
-    if (mode === CODE_16 || this.#originals.has(record)) return;
+    if (mode === CODE_16) return;
     const first = !this.#queue.some((q) => q.record === record);
-    if (first && v.getUint32(record + R.handler, true) >= HANDLERS) return;
     const page = v.getUint32(record - BlockHeader.size + BlockHeader.offsets.page, true);
     if (first) this.#queue.push({ record, page, mode });
     if (!first || this.#queue.length >= (this.#options.batch ?? BATCH)) this.#flush();
@@ -84,10 +86,11 @@ export class Translator implements TranslatorHooks {
     this.#queue = [];
     const found: { region: Region; original: number }[] = [];
     for (const { record, page, mode } of queue) {
-      const original = this.#finder.handler(record);
-      if (original === 0 || this.#originals.has(record)) continue;
+      if (this.#view.getUint32(record + R.handler, true) !== HANDLER_COUNT) continue;
       const region = this.#finder.find(record, page, mode);
-      if (region) found.push({ region, original });
+      if (region) found.push({ region, original: this.#finder.handler(record) });
+      // Not worth a translation, ever.
+      else this.#view.setUint32(record + R.handler, this.#finder.handler(record), true);
     }
     if (found.length === 0 || this.#slots + found.length > TRANSLATIONS) return;
     for (const { region } of found) this.#options.onRegion?.(region);
@@ -108,6 +111,8 @@ export class Translator implements TranslatorHooks {
     } catch (error) {
       this.#count('failures');
       if (found.length === 1) {
+        const { entry } = found[0]!.region;
+        this.#view.setUint32(entry + R.handler, found[0]!.original, true);
         this.#host.note?.(`a region could not be translated: ${error instanceof Error ? error.message : String(error)}`);
         return undefined;
       }
@@ -125,26 +130,51 @@ export class Translator implements TranslatorHooks {
     const module = new WebAssembly.Module(bytes);
     const helper = { ...helpers, ...this.#glue };
     const { exports } = new WebAssembly.Instance(module, { env: { memory, table }, trap, helper });
-    const v = this.#view;
-    found.forEach(({ region, original }, i) => {
-      const slot = HANDLERS + this.#slots++;
-      table.set(slot, exports[String(i)]);
-      this.#originals.set(region.entry, original);
-      v.setUint32(region.entry + R.handler, slot, true);
-      const page = this.#control.codePages + region.page * CodePage.size;
-      v.setUint32(page + CodePage.offsets.translated, 1, true);
+    found.forEach((_, i) => {
+      table.set(HANDLERS + this.#slots + i, exports[String(i)]);
+    });
+    this.#serial++;
+    whileLocked(this.#words, () => {
+      for (const { region } of found) this.#link(region, this.#slots++);
+    });
+    for (const { region } of found) {
       this.#count('regions');
       this.#count('liveRegions');
       this.#count('guestInstructions', region.instructions);
-      for (const block of region.blocks)
-        this.#count(
-          'guestBytes',
-          block.instructions.reduce((sum, i) => sum + i.length, 0),
-        );
-    });
+      for (const block of region.blocks) {
+        const length = block.instructions.reduce((sum, instruction) => sum + instruction.length, 0);
+        this.#count('guestBytes', length);
+      }
+    }
     this.#count('modules');
     this.#count('liveModules');
     this.#count('bytes', bytes.length);
     this.#count('liveBytes', bytes.length);
   }
+
+  /** Enters a region in the directory, and in the lists of the pages it has code in. Under the code lock. */
+  #link(region: Region, slot: number): void {
+    const v = this.#view;
+    const at = this.#control.slots + slot * Slot.size;
+    v.setUint32(at + Slot.offsets.serial, this.#serial, true);
+    v.setUint32(at + Slot.offsets.record, region.entry, true);
+    [...coverage(region)].forEach(([page, chunks], i) => {
+      const dependent = at + Slot.offsets.dependents + i * Dependent.size;
+      const head = this.#control.codePages + page * CodePage.size + CodePage.offsets.dependents;
+      v.setUint32(dependent + Dependent.offsets.next, v.getUint32(head, true), true);
+      v.setUint32(dependent + Dependent.offsets.page, page, true);
+      v.setBigUint64(dependent + Dependent.offsets.chunks, chunks, true);
+      v.setUint32(head, slot * REGION_PAGES + i + 1, true);
+    });
+    v.setUint32(region.entry + R.handler, HANDLERS + slot, true);
+  }
+}
+
+/** Pages that a region has code in, and which 64-byte chunks of them. */
+function coverage(region: Region): Map<number, bigint> {
+  let chunks = 0n;
+  for (const { instructions } of region.blocks)
+    for (const { offset, length } of instructions)
+      for (let chunk = offset >> 6; chunk <= (offset + length - 1) >> 6; chunk++) chunks |= 1n << BigInt(chunk);
+  return new Map([[region.page, chunks & ((1n << BigInt(PAGE / 64)) - 1n)]]);
 }

@@ -10,13 +10,20 @@ import {
   BLOCKHEADER_SIZE,
   BLOCKHEADER_count,
   BLOCKHEADER_next,
+  CODEHASH_SIZE,
   CODEPAGE_SIZE,
   CODEPAGE_blocks,
   CODEPAGE_chunks,
-  CODEPAGE_translated,
-  CONTROL_codeLock,
+  CODEPAGE_generation,
+  CODE_HASH_ENTRIES,
+  CONTROL_codeFlushes,
+  CONTROL_codeHash,
   CONTROL_codePages,
+  CONTROL_generation,
   CONTROL_invalidations,
+  CONTROL_ramSize,
+  CONTROL_records,
+  CONTROL_recordsNext,
   CONTROL_vcpus,
   HANDLER_STALE,
   RECORD_SIZE,
@@ -24,23 +31,14 @@ import {
   RECORD_length,
   RECORD_pageOffset,
 } from './layout';
+import { lockCode, unlockCode } from './codelock';
 import { closePage, fence } from './tlb';
+import { endAllTranslations, endTranslations } from './translations';
 
 // @ts-ignore: decorator
 @inline
 export function codePage(page: u32): usize {
   return <usize>load<u32>(0, CONTROL_codePages) + <usize>page * CODEPAGE_SIZE;
-}
-
-/** Spins until this thread may change links of decoded code. Not held over anything that can fault or call the host. */
-export function lockCode(): void {
-  if (load<u32>(0, CONTROL_vcpus) < 2) return;
-  while (atomic.cmpxchg<u32>(CONTROL_codeLock, 0, 1) != 0) {}
-}
-
-export function unlockCode(): void {
-  if (load<u32>(0, CONTROL_vcpus) < 2) return;
-  atomic.store<u32>(CONTROL_codeLock, 0);
 }
 
 /** The 64-byte chunks that bytes `first`..`last` of a page touch, one bit each. */
@@ -64,7 +62,7 @@ export function protectCodePage(page: u32): void {
   closePage(page);
 }
 
-/** Bytes `first`..`last` of RAM page `page` changed: the blocks that were decoded from any of them become stale. */
+/** Bytes `first`..`last` of RAM page `page` changed: blocks that were decoded from any of them, and translations of those, become stale. */
 export function invalidateCode(page: u32, first: i32, last: i32): void {
   if (!holdsCode(page, first, last)) return;
   lockCode();
@@ -87,6 +85,8 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
       if (begin + length - 1 > high) high = begin + length - 1;
     }
     if (low <= last && high >= first) {
+      // Translations come first: they put handlers back, which the blocks then lose.
+      if (!hit) endTranslations(at, chunkMask(first, last));
       hit = true;
       for (let record = records; record < end; record += RECORD_SIZE) atomic.store<u32>(record + RECORD_handler, HANDLER_STALE);
       store<u32>(link, next);
@@ -96,18 +96,21 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
     }
     block = next;
   }
-  if (hit && load<u32>(at, CODEPAGE_translated)) {
-    // Translations reach over blocks: none of this page may be entered any more.
-    for (block = <usize>load<u32>(at, CODEPAGE_blocks); block != 0; block = <usize>load<u32>(block, BLOCKHEADER_next)) {
-      const records = block + BLOCKHEADER_SIZE;
-      const end = records + <usize>load<u32>(block, BLOCKHEADER_count) * RECORD_SIZE;
-      for (let record = records; record < end; record += RECORD_SIZE) atomic.store<u32>(record + RECORD_handler, HANDLER_STALE);
-    }
-    store<u32>(at, 0, CODEPAGE_blocks);
-    store<u32>(at, 0, CODEPAGE_translated);
-    chunks = 0;
-  }
   store<u64>(at, chunks, CODEPAGE_chunks);
+  if (hit) store<u32>(at, load<u32>(at, CODEPAGE_generation) + 1, CODEPAGE_generation);
   unlockCode();
   store<u64>(0, load<u64>(0, CONTROL_invalidations) + 1, CONTROL_invalidations);
+}
+
+/** Everything decoded is forgotten. No record is being executed. */
+export function forgetCode(): void {
+  lockCode();
+  memory.fill(<usize>load<u32>(0, CONTROL_codeHash), 0, CODE_HASH_ENTRIES * CODEHASH_SIZE);
+  memory.fill(<usize>load<u32>(0, CONTROL_codePages), 0, <usize>(load<u32>(0, CONTROL_ramSize) >>> 12) * CODEPAGE_SIZE);
+  endAllTranslations();
+  // The first records are the vCPUs' own.
+  store<u32>(0, load<u32>(0, CONTROL_records) + load<u32>(0, CONTROL_vcpus) * 2 * RECORD_SIZE, CONTROL_recordsNext);
+  store<u32>(0, load<u32>(0, CONTROL_generation) + 1, CONTROL_generation);
+  unlockCode();
+  store<u64>(0, load<u64>(0, CONTROL_codeFlushes) + 1, CONTROL_codeFlushes);
 }

@@ -2,6 +2,7 @@
 export * from './fault';
 export * from './flags';
 export * from './tlb';
+export * from './codelock';
 export * from './codepages';
 export * from './paging';
 export * from './memory';

@@ -2,7 +2,6 @@
 import {
 
   BLOCKHEADER_SIZE,
-  BLOCKHEADER_entries,
   BLOCKHEADER_mode,
   BLOCKHEADER_next,
   CODE_64,
@@ -12,7 +11,6 @@ import {
   CODEHASH_record,
   CODE_HASH_ENTRIES,
   CONTROL_codeHash,
-  CONTROL_translateAfter,
   CPU_budget,
   CPU_chain,
   CPU_codeSize,
@@ -75,8 +73,6 @@ const NOT_RAM: u32 = 0xffffffff;
 const DR7_ENABLES: u32 = 0xff;
 /** Where CS ends within this of an instruction, each is checked by itself. */
 const NEAR_LIMIT: u64 = 4096 + 16;
-/** Entries after the first request at which a translation does not wait for company any longer. */
-const TRANSLATE_URGENT: u32 = 32;
 
 /** Decodes the block at RAM offset `at` and enters it in the hash; returns its first record. */
 @external("host", "decode")
@@ -219,9 +215,8 @@ function find(cpu: usize, one: bool): u32 {
     if (load<u32>(record, RECORD_handler) == HANDLER_STALE) record = 0;
   }
   const chain = load<u32>(cpu, CPU_chain);
-  const after = load<u32>(0, CONTROL_translateAfter);
-  if (record == 0 && after != 0) {
-    // Another block may have taken its place in the hash: as long as it is not linked it would be decoded, and counted, again and again.
+  if (record == 0) {
+    // Another block may have taken its place in the hash: it would be decoded, and counted, again and again.
     record = findDecoded(at, mode);
     if (record != 0) {
       store<u64>(slot, key, CODEHASH_key);
@@ -233,16 +228,16 @@ function find(cpu: usize, one: bool): u32 {
     // Decoding may forget all records, the waiting branch's too: it finds its target next time.
     return decode(cpu, at);
   }
-  if (chain != 0) store<u32>(cpu, 0, CPU_chain);
-  if (after != 0) {
-    // Branches to a block are linked only when its translation was decided on: what is linked is not counted.
-    const entries = load<u32>(record - BLOCKHEADER_SIZE, BLOCKHEADER_entries) + 1;
-    store<u32>(record - BLOCKHEADER_SIZE, entries, BLOCKHEADER_entries);
-    if (entries == after || entries == after + TRANSLATE_URGENT) translate(cpu, record);
-    if (entries <= after + TRANSLATE_URGENT) return record;
+  if (chain != 0) {
+    store<u32>(cpu, 0, CPU_chain);
+    store<u32>(chain, record, RECORD_target);
   }
-  if (chain != 0) store<u32>(chain, record, RECORD_target);
   return record;
+}
+
+/** The block that begins with `record` is entered often (see HANDLER_COUNT). */
+export function hot(cpu: usize, record: u32): void {
+  translate(cpu, record);
 }
 
 /** The block that was decoded at RAM offset `at` for `mode`, if the page still has it. */

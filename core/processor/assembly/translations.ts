@@ -1,0 +1,62 @@
+/** The end of translations whose code changed (core/state/translation.ts has the structures). All under the code lock. */
+import {
+  BLOCKHEADER_SIZE,
+  BLOCKHEADER_entries,
+  CODEPAGE_churn,
+  CODEPAGE_dependents,
+  CONTROL_firstSlot,
+  CONTROL_slots,
+  CONTROL_translateAfter,
+  CONTROL_translations,
+  DEPENDENT_SIZE,
+  DEPENDENT_chunks,
+  DEPENDENT_next,
+  HANDLER_COUNT,
+  RECORD_handler,
+  REGION_PAGES,
+  SLOT_SIZE,
+  SLOT_dependents,
+  SLOT_record,
+  SLOT_serial,
+  TRANSLATIONS,
+  TRANSLATIONS_invalidated,
+} from './layout';
+
+/** What code has to be entered more often for each translation of the page that did not last, in powers of two. */
+const CHURN_MAX: u32 = 16;
+
+/** Translations of code in `chunks` of the page whose CodePage is at `page` are not entered any more. */
+export function endTranslations(page: usize, chunks: u64): void {
+  let number = load<u32>(page, CODEPAGE_dependents);
+  while (number != 0) {
+    const slot = (number - 1) / REGION_PAGES;
+    const at = <usize>load<u32>(0, CONTROL_slots) + <usize>slot * SLOT_SIZE;
+    const dependent = at + SLOT_dependents + <usize>((number - 1) % REGION_PAGES) * DEPENDENT_SIZE;
+    if (load<u32>(at, SLOT_serial) != 0 && (load<u64>(dependent, DEPENDENT_chunks) & chunks) != 0) endTranslation(page, slot, at);
+    number = load<u32>(dependent, DEPENDENT_next);
+  }
+}
+
+function endTranslation(page: usize, slot: u32, at: usize): void {
+  const churn = min<u32>(load<u32>(page, CODEPAGE_churn) + 1, CHURN_MAX);
+  store<u32>(page, churn, CODEPAGE_churn);
+  const record = <usize>load<u32>(at, SLOT_record);
+  if (load<u32>(record, RECORD_handler) == load<u32>(0, CONTROL_firstSlot) + slot) {
+    store<u32>(record - BLOCKHEADER_SIZE, patience(churn), BLOCKHEADER_entries);
+    atomic.store<u32>(record + RECORD_handler, HANDLER_COUNT);
+  }
+  store<u32>(at, 0, SLOT_serial);
+  atomic.add<u32>(<usize>load<u32>(0, CONTROL_translations) + TRANSLATIONS_invalidated, 1);
+}
+
+/** `BlockHeader.entries` to begin with in a page of that churn. */
+function patience(churn: u32): u32 {
+  const after = load<u32>(0, CONTROL_translateAfter);
+  return after - min<u32>(after << (churn >> 1), 0x4000_0000);
+}
+
+/** All translations end, with all decoded code. */
+export function endAllTranslations(): void {
+  const slots = <usize>load<u32>(0, CONTROL_slots);
+  for (let i: usize = 0; i < TRANSLATIONS; i++) store<u32>(slots + i * SLOT_SIZE, 0, SLOT_serial);
+}
