@@ -18,6 +18,8 @@ const REGISTER_FORM = 0xffff;
 export interface DecoderHelpers {
   fetchAddress(cpu: number, linear: bigint): number;
   protectCodePage(page: number): void;
+  /** Of how many entries a block in a page of that `churn` has to go short. */
+  patience(churn: number): number;
   /** Forgets all decoded code. */
   forgetCode(): void;
 }
@@ -155,7 +157,8 @@ export class Decoder {
     v.setUint32(header + BlockHeader.offsets.next, blocks, true);
     v.setUint32(header + BlockHeader.offsets.page, page, true);
     v.setUint32(header + BlockHeader.offsets.count, (end - first) / Record.size, true);
-    v.setUint32(header + BlockHeader.offsets.entries, 0, true);
+    const churn = v.getUint32(codePage + CodePage.offsets.churn, true);
+    v.setUint32(header + BlockHeader.offsets.entries, churn >> 2 === 0 ? 0 : this.#helpers.patience(churn), true);
     v.setUint32(header + BlockHeader.offsets.original, v.getUint32(first + R.handler, true), true);
     if (this.#control.translateAfter !== 0 && mode !== CODE_16) v.setUint32(first + R.handler, HANDLER_COUNT, true);
     v.setUint32(header + BlockHeader.offsets.mode, mode, true);

@@ -9,7 +9,7 @@ Object.assign(Control.view(memory.buffer, 0), { ...places, ram, cpus: CPUS, reco
 const cpu = Cpu.view(memory.buffer, CPUS);
 cpu.features.fill(0xffffffff);
 cpu.segments[1]!.limit = 0xffffffff;
-const decoder = new Decoder(memory, { fetchAddress: () => 0x9000, protectCodePage: () => {}, forgetCode: () => {} });
+const decoder = new Decoder(memory, { fetchAddress: () => 0x9000, protectCodePage: () => {}, forgetCode: () => {}, patience: () => 0 });
 const view = new DataView(memory.buffer);
 
 function text(mode: number, bytes: string): string {

@@ -86,6 +86,9 @@ export const CodePage = struct('CodePage', {
   chunks: 'u64',
   /** Counts how often code in it became stale. */
   generation: 'u32',
-  /** Translations that became stale: the more, the longer until the next. */
+  /**
+   * Bits 1..5: how often translations of code in it became stale soon after they were made; the more, the longer until the next. Bit 0: 1 if
+   * there is one that has not been reckoned.
+   */
   churn: 'u32',
 });

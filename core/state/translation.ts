@@ -29,6 +29,8 @@ export const Slot = struct('Slot', {
  * Any thread may read it; whoever does the work adds to it with atomics.
  */
 export const Translations = struct('Translations', {
+  /** The number of the last module. */
+  serial: 'u32',
   /** Regions and modules that were installed, and the guest's instructions and bytes of code in them. */
   regions: 'u32',
   modules: 'u32',

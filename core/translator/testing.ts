@@ -57,6 +57,7 @@ export function numbers(seed: number): (below: number) => number {
 
 export class TestMachine {
   readonly engine: Engine;
+  readonly memory: WebAssembly.Memory;
   readonly state;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -67,6 +68,7 @@ export class TestMachine {
     const { pages, ram, ...places } = layout(1, RAM);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.#ram = ram;
+    this.memory = memory;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
     Object.assign(Control.view(memory.buffer, 0), {

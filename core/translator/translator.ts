@@ -2,7 +2,7 @@
 import type { TranslatorHost, TranslatorHooks } from '../processor/engine.ts';
 import { HANDLERS } from '../processor/handlers.ts';
 import {
-  BlockHeader, CodePage, CODE_16, Control, Cpu, Dependent, HANDLER_COUNT, PAGE, Record, REGION_PAGES, Slot, TRANSLATIONS,
+  BlockHeader, CodePage, CODE_16, Control, Cpu, Dependent, HANDLER_COUNT, PAGE, Record, REGION_PAGES, Slot, TRANSLATIONS, Translations,
 } from '../state/index.ts'; // prettier-ignore
 import { whileLocked } from './codelock.ts';
 import { buildModule } from './compile.ts';
@@ -30,13 +30,13 @@ export class Translator implements TranslatorHooks {
   readonly #options: TranslatorOptions;
   readonly #view: DataView;
   readonly #control;
+  readonly #translations;
   readonly #count: Counter;
   readonly #finder: Finder;
   readonly #glue: WebAssembly.Exports;
   readonly #words: Int32Array;
   #queue: { record: number; page: number; mode: number }[] = [];
   #slots = 0;
-  #serial = 0;
   readonly #id = 1 + Math.floor(Math.random() * 0xffff_fffe);
 
   constructor(host: TranslatorHost, options: TranslatorOptions = {}) {
@@ -44,6 +44,7 @@ export class Translator implements TranslatorHooks {
     this.#options = options;
     this.#view = new DataView(host.memory.buffer);
     this.#control = Control.view(host.memory.buffer, 0);
+    this.#translations = Translations.view(host.memory.buffer, this.#control.translations);
     this.#count = counter(host.memory.buffer);
     this.#words = new Int32Array(host.memory.buffer);
     this.#finder = new Finder(host.memory);
@@ -133,8 +134,8 @@ export class Translator implements TranslatorHooks {
     found.forEach((_, i) => {
       table.set(HANDLERS + this.#slots + i, exports[String(i)]);
     });
-    this.#serial++;
     whileLocked(this.#words, () => {
+      this.#translations.serial++;
       for (const { region } of found) this.#link(region, this.#slots++);
     });
     for (const { region } of found) {
@@ -156,7 +157,7 @@ export class Translator implements TranslatorHooks {
   #link(region: Region, slot: number): void {
     const v = this.#view;
     const at = this.#control.slots + slot * Slot.size;
-    v.setUint32(at + Slot.offsets.serial, this.#serial, true);
+    v.setUint32(at + Slot.offsets.serial, this.#translations.serial, true);
     v.setUint32(at + Slot.offsets.record, region.entry, true);
     [...coverage(region)].forEach(([page, chunks], i) => {
       const dependent = at + Slot.offsets.dependents + i * Dependent.size;
@@ -165,6 +166,8 @@ export class Translator implements TranslatorHooks {
       v.setUint32(dependent + Dependent.offsets.page, page, true);
       v.setBigUint64(dependent + Dependent.offsets.chunks, chunks, true);
       v.setUint32(head, slot * REGION_PAGES + i + 1, true);
+      const churn = head - CodePage.offsets.dependents + CodePage.offsets.churn;
+      v.setUint32(churn, v.getUint32(churn, true) | 1, true);
     });
     v.setUint32(region.entry + R.handler, HANDLERS + slot, true);
   }

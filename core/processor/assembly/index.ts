@@ -4,6 +4,7 @@ export * from './flags';
 export * from './tlb';
 export * from './codelock';
 export * from './codepages';
+export { patience } from './translations';
 export * from './paging';
 export * from './memory';
 export * from './cpuid';

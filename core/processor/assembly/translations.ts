@@ -20,10 +20,13 @@ import {
   SLOT_serial,
   TRANSLATIONS,
   TRANSLATIONS_invalidated,
+  TRANSLATIONS_serial,
 } from './layout';
 
-/** What code has to be entered more often for each translation of the page that did not last, in powers of two. */
-const CHURN_MAX: u32 = 16;
+/** Two translations that did not last double what is asked of the next; up to this many. */
+const CHURN_MAX: u32 = 20;
+/** A translation lasted if so many modules came after it. */
+const OLD: u32 = 64;
 
 /** Translations of code in `chunks` of the page whose CodePage is at `page` are not entered any more. */
 export function endTranslations(page: usize, chunks: u64): void {
@@ -38,21 +41,29 @@ export function endTranslations(page: usize, chunks: u64): void {
 }
 
 function endTranslation(page: usize, slot: u32, at: usize): void {
-  const churn = min<u32>(load<u32>(page, CODEPAGE_churn) + 1, CHURN_MAX);
-  store<u32>(page, churn, CODEPAGE_churn);
+  reckon(page, at);
   const record = <usize>load<u32>(at, SLOT_record);
   if (load<u32>(record, RECORD_handler) == load<u32>(0, CONTROL_firstSlot) + slot) {
-    store<u32>(record - BLOCKHEADER_SIZE, patience(churn), BLOCKHEADER_entries);
+    store<u32>(record - BLOCKHEADER_SIZE, patience(load<u32>(page, CODEPAGE_churn)), BLOCKHEADER_entries);
     atomic.store<u32>(record + RECORD_handler, HANDLER_COUNT);
   }
   store<u32>(at, 0, SLOT_serial);
   atomic.add<u32>(<usize>load<u32>(0, CONTROL_translations) + TRANSLATIONS_invalidated, 1);
 }
 
-/** `BlockHeader.entries` to begin with in a page of that churn. */
-function patience(churn: u32): u32 {
+/** A translation in this page ends: code that changes all the time is to be translated less and less often. */
+function reckon(page: usize, slot: usize): void {
+  const churn = load<u32>(page, CODEPAGE_churn);
+  // What ends together was one change.
+  if (!(churn & 1)) return;
+  const age = load<u32>(<usize>load<u32>(0, CONTROL_translations), TRANSLATIONS_serial) - load<u32>(slot, SLOT_serial);
+  store<u32>(page, age < OLD ? min<u32>(churn + 1, CHURN_MAX << 1) : (churn >> 2) << 1, CODEPAGE_churn);
+}
+
+/** `BlockHeader.entries` to begin with, in a page of that churn. */
+export function patience(churn: u32): u32 {
   const after = load<u32>(0, CONTROL_translateAfter);
-  return after - min<u32>(after << (churn >> 1), 0x4000_0000);
+  return after - min<u32>(after << (churn >> 2), 0x4000_0000);
 }
 
 /** All translations end, with all decoded code. */
