@@ -4,7 +4,7 @@
  */
 import type { ProcessorBus } from '../../core/bus/processor.ts';
 import { createEngine, type Engine, type EngineModules, type EngineOptions } from '../../core/processor/engine.ts';
-import { CODE_32, CODE_64, CPUS, Control, Cpu, MAGIC, MIB, VERSION, layout } from '../../core/state/index.ts';
+import { CODE_32, CODE_64, CPUS, CodePage, Control, Cpu, MAGIC, MIB, VERSION, layout } from '../../core/state/index.ts';
 import {
   AF,
   AREA,
@@ -176,6 +176,9 @@ export class ConformanceMachine {
   load(code: Uint8Array): void {
     const from = (CODE & 0xfff) - 0x80;
     this.#engine.helpers.invalidateCode(CODE >>> 12, from, from + 0x180 - 1);
+    // It is not a program that changes itself: each is to be translated at once.
+    const page = Control.view(this.#bytes.buffer, 0).codePages + (CODE >>> 12) * CodePage.size;
+    CodePage.view(this.#bytes.buffer, page).churn = 0;
     this.#bytes.fill(0xcc, this.#ram + CODE - 0x80, this.#ram + CODE + 0x100);
     this.#bytes.set(code, this.#ram + CODE);
     this.#codeLength = code.length;
