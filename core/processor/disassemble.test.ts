@@ -1,21 +1,18 @@
-import { expect, test } from 'vitest';
-import { CODE_16, CODE_32, CODE_64, CPUS, Control, Cpu, layout, MIB, Record } from '../state/index.ts';
-import { Decoder } from './decoder.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { CODE_16, CODE_32, CODE_64, Record } from '../state/index.ts';
 import { disassemble } from './disassemble.ts';
+import { Machine, prepareMachines } from './machine-fixture.ts';
 
-const { pages, ram, ...places } = layout(1, MIB);
-const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-Object.assign(Control.view(memory.buffer, 0), { ...places, ram, cpus: CPUS, recordsNext: places.records });
-const cpu = Cpu.view(memory.buffer, CPUS);
-cpu.features.fill(0xffffffff);
-cpu.segments[1]!.limit = 0xffffffff;
-const decoder = new Decoder(memory, { fetchAddress: () => 0x9000, protectCodePage: () => {}, forgetCode: () => {}, patience: () => 0 });
-const view = new DataView(memory.buffer);
+let machine: Machine;
+beforeAll(async () => {
+  await prepareMachines();
+  machine = new Machine();
+});
 
 function text(mode: number, bytes: string): string {
-  cpu.codeSize = mode;
-  new Uint8Array(memory.buffer).set(Buffer.from(bytes, 'hex'), ram + 0x8010);
-  const record = decoder.decodeOne(CPUS, 0x8010);
+  machine.put(0x8010, ...Buffer.from(bytes, 'hex'));
+  const { record } = machine.decode(mode, 0x8010);
+  const view = new DataView(machine.buffer);
   return disassemble(view, record, view.getUint32(record + Record.offsets.handler, true), 0x8010n);
 }
 

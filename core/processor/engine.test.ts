@@ -1,6 +1,6 @@
 /** The loop of blocks: counts, instructions that cross pages, branches to code that changed, single steps. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { Control, EXIT_BUDGET, EXIT_SHUTDOWN, SHUTDOWN_TRIPLE_FAULT } from '../state/index.ts';
+import { Control, CPUS, CS, EXIT_BUDGET, EXIT_SHUTDOWN, SHUTDOWN_TRIPLE_FAULT } from '../state/index.ts';
 import { CODE, IDT, Machine, prepareMachines } from './machine-fixture.ts';
 
 beforeAll(prepareMachines);
@@ -56,6 +56,71 @@ describe('instructions that cross a page', () => {
     m.state.halted = 0;
     m.halt();
     expect(m.gpr(3)).toBe(0x04032201);
+  });
+
+  test('are kept, and yet see what a loop writes into their second page', () => {
+    // jmp L (0x10ffe); L: mov ebx, imm32 across the page; inc byte [0x11000]; dec ecx; jnz L; hlt
+    const m = new Machine().protect(0xe9, 0xf9, 0x0f, 0, 0);
+    m.put(CODE + 0xffe, 0xbb, 0, 0, 0, 0, 0xfe, 0x05, 0x00, 0x10, 0x01, 0x00, 0x49, 0x75, 0xf2, HLT);
+    m.state.gpr.set(1, 5);
+    const before = Control.view(m.buffer, 0).decodedInstructions;
+    m.halt();
+    expect(m.gpr(3)).toBe(0x0400);
+    expect(m.byte(CODE + 0x1000)).toBe(5);
+    m.state.rip = CODE;
+    m.state.halted = 0;
+    m.state.gpr.set(1, 1);
+    const decoded = Control.view(m.buffer, 0).decodedInstructions;
+    expect(decoded).toBeGreaterThan(before);
+    m.halt();
+    expect(m.gpr(3)).toBe(0x0500);
+  });
+
+  test('that did not change are not decoded again', () => {
+    // L: mov ebx, imm32 across the page; dec ecx; jnz L; hlt
+    const m = new Machine().protect(0xe9, 0xf9, 0x0f, 0, 0);
+    m.put(CODE + 0xffe, 0xbb, 1, 2, 3, 4, 0x49, 0x75, 0xf8, HLT);
+    m.state.gpr.set(1, 100);
+    m.halt();
+    expect(m.gpr(3)).toBe(0x04030201);
+    expect(Control.view(m.buffer, 0).decodedInstructions).toBeLessThan(10);
+  });
+
+  test('see which page comes second now', () => {
+    const m = new Machine().protect(0xe9, 0xf9, 0x0f, 0, 0);
+    m.put(CODE + 0xffe, 0xbb, 1, 2, 3, 4, HLT);
+    m.put(CODE + 0x5000, 7, 8, 9, HLT);
+    // 32-bit paging: the first 4 MiB are where they are, but for the page after CODE's in the second run and none there in the third.
+    const [directory, table] = [0x60000, 0x61000];
+    m.word(directory, table | 3);
+    for (let i = 0; i < 1024; i++) m.word(table + i * 4, (i << 12) | 3);
+    m.state.cr3 = directory;
+    m.state.cr0 |= 0x8000_0000;
+    const go = (): number => {
+      m.engine.helpers.flushTlb(CPUS, 0);
+      m.state.rip = CODE;
+      m.state.halted = 0;
+      return m.halt();
+    };
+    expect(go()).toBe(CODE + 0x1003);
+    expect(m.gpr(3)).toBe(0x04030201);
+    m.word(table + ((CODE + 0x1000) >>> 12) * 4, (CODE + 0x5000) | 3);
+    expect(go()).toBe(CODE + 0x1003);
+    expect(m.gpr(3)).toBe(0x09080701);
+    m.word(table + ((CODE + 0x1000) >>> 12) * 4, 0);
+    expect(go()).toBe(0x40000 + 14 * 16);
+    expect(m.state.cr2).toBe(CODE + 0x1000);
+  });
+
+  test('are limited as a whole: one that reaches beyond CS faults', () => {
+    const m = new Machine().protect(0xe9, 0xf9, 0x0f, 0, 0);
+    m.put(CODE + 0xffe, 0xbb, 1, 2, 3, 4, HLT);
+    m.halt();
+    m.state.segments[CS]!.limit = CODE + 0x1001;
+    m.engine.helpers.updateReach(CPUS);
+    m.state.rip = CODE;
+    m.state.halted = 0;
+    expect(m.halt()).toBe(0x40000 + 13 * 16);
   });
 
   test('the block before one ends, and goes on with it', () => {

@@ -2,7 +2,6 @@
 import type { ProcessorBus } from '../bus/processor.ts';
 import {
   ACTIVITY_COMPILING,
-  ACTIVITY_DECODING,
   ACTIVITY_DEVICE,
   ACTIVITY_NONE,
   ACTIVITY_TRANSLATED,
@@ -12,8 +11,8 @@ import {
   Record,
   RECORDS_INTERPRETED,
 } from '../state/index.ts';
-import { Decoder, undefinedName } from './decoder.ts';
 import { HANDLERS } from './handlers.ts';
+import { undefinedName } from './undefined.ts';
 
 /** Compiled once per process; see `compileModules`. They can be sent to other threads. */
 export interface EngineModules {
@@ -78,15 +77,13 @@ export async function compileModules(read: (name: string) => Promise<BufferSourc
 
 export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modules: EngineModules, options: EngineOptions = {}): Engine {
   const control = Control.view(memory.buffer, 0);
-  if (control.recordsNext <= control.records) control.recordsNext = control.records + control.vcpus * 2 * Record.size;
   control.firstSlot = HANDLERS;
   const env = { memory };
   const trap = new WebAssembly.Instance(modules.trap).exports;
-  let decoder: Decoder;
   let translator: TranslatorHooks | undefined;
   const undefinedOpcodes = new Map<string, number>();
   const words = new Uint32Array(memory.buffer);
-  /** `work` with `Cpu.activity` saying so. What throws (a guest fault in a fetch, a device) leaves it at that until the next block. */
+  /** `work` with `Cpu.activity` saying so. What throws (a device) leaves it at that until the next block. */
   const during = <T>(cpu: number, activity: number, work: () => T): T => {
     const at = (cpu + Cpu.offsets.activity) >>> 2;
     const before = words[at]!;
@@ -113,23 +110,22 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
       const name = undefinedName(opcode);
       undefinedOpcodes.set(name, (undefinedOpcodes.get(name) ?? 0) + 1);
     },
-    decode: (cpu: number, at: number) => during(cpu, ACTIVITY_DECODING, () => decoder.decode(cpu, at >>> 0)),
-    decodeOne: (cpu: number, at: number) => during(cpu, ACTIVITY_DECODING, () => decoder.decodeOne(cpu, at >>> 0)),
+    forgotten: () => translator?.forgotten(),
     translate: (cpu: number, record: number) => during(cpu, ACTIVITY_COMPILING, () => translator?.request(cpu, record >>> 0)),
   };
-  const helpers = new WebAssembly.Instance(modules.helpers, { env, trap, host }).exports;
-  const interpreter = new WebAssembly.Instance(modules.interpreter, { env, trap, helper: helpers }).exports;
-  decoder = new Decoder(memory, helpers as unknown as ConstructorParameters<typeof Decoder>[1]);
+  const exports = new WebAssembly.Instance(modules.helpers, { env, trap, host }).exports;
+  const helpers = exports as unknown as Helpers & { prepareCode(): void; forgetCode(): void };
+  helpers.prepareCode();
+  const interpreter = new WebAssembly.Instance(modules.interpreter, { env, trap, helper: exports }).exports;
   translator = options.translator?.({
     memory,
     table: interpreter.table as WebAssembly.Table,
     trap: trap as WebAssembly.ModuleImports,
-    helpers: helpers as WebAssembly.ModuleImports,
-    forget: () => decoder.forget(),
+    helpers: exports as WebAssembly.ModuleImports,
+    forget: () => helpers.forgetCode(),
   });
   // Decoding again is cheap where nothing was translated; memory is not.
   if (!translator) control.recordsEnd = Math.min(control.recordsEnd, control.records + RECORDS_INTERPRETED * Record.size);
-  decoder.onForget = () => translator?.forgotten();
   const execute = interpreter.run as Engine['run'];
   return {
     run(cpu, budget) {
@@ -143,7 +139,7 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
       words[at] = ACTIVITY_NONE;
       return exit;
     },
-    helpers: helpers as unknown as Helpers,
+    helpers,
     undefinedOpcodes,
   };
 }

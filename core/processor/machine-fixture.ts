@@ -19,6 +19,10 @@ export async function prepareMachines(): Promise<void> {
   modules = await compileModules(async (name) => readModule(name));
 }
 
+/** What `decodeInstruction` (assembly/decoder.ts) returns where the bytes do not suffice, and adds for the end of a block. */
+export const NEEDS_MORE = -1;
+export const DECODED_END = 0x100;
+
 export class Machine implements ProcessorBus {
   readonly buffer;
   readonly state;
@@ -123,6 +127,22 @@ export class Machine implements ProcessorBus {
     expect(state.codeSize).toBe(CODE_32);
     this.put(CODE, ...code);
     return this;
+  }
+  /** Decodes one instruction at RAM offset `at`, of whose bytes only `available` may be read; returns what the decoder does and the record's address. */
+  decode(mode: number, at: number, available = 100): { returned: number; record: number } {
+    const record = this.#ram + 0x9000;
+    const { decodeInstruction } = this.engine.helpers as unknown as {
+      decodeInstruction(
+        cpu: number,
+        record: number,
+        from: number,
+        available: number,
+        mode: number,
+        offset: number,
+        position: number,
+      ): number;
+    };
+    return { returned: decodeInstruction(CPUS, record, this.#ram + at, available, mode, at & 0xfff, 0), record };
   }
   run(budget = 1000): number {
     return this.engine.run(CPUS, budget);

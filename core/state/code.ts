@@ -72,6 +72,24 @@ export const BlockHeader = struct('BlockHeader', {
   mode: 'u32',
 });
 
+/**
+ * An instruction that was decoded by itself: because it crosses into the next page, or because only one is to be executed. Each vCPU has
+ * SINGLES of them, in front of all other records, direct-mapped by RAM offset. Nothing invalidates them: `bytes` are compared with what
+ * memory holds whenever one is used, those in the next page by way of where that is mapped now.
+ */
+export const Single = struct('Single', {
+  /** RAM offset of the first byte, and CODE_* + 1; 0: empty. */
+  at: 'u32',
+  mode: 'u32',
+  length: 'u32',
+  /** `Record.handler` where CS has room for the whole instruction. */
+  handler: 'u32',
+  bytes: ['u8', 16],
+  /** The instruction and the block's end. */
+  records: [Record, 2],
+});
+export const SINGLES = 64;
+
 /** Direct-mapped: physical address (RAM offset) | mode in the key -> record. */
 export const CodeHash = struct('CodeHash', { key: 'u64', record: 'u32', reserved: 'u32' });
 export const CODE_HASH_ENTRIES = 1 << 18;

@@ -30,6 +30,8 @@ import {
   RECORD_handler,
   RECORD_length,
   RECORD_pageOffset,
+  SINGLES,
+  SINGLE_SIZE,
 } from './layout';
 import { lockCode, unlockCode } from './codelock';
 import { closePage, fence } from './tlb';
@@ -102,15 +104,29 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
   store<u64>(0, load<u64>(0, CONTROL_invalidations) + 1, CONTROL_invalidations);
 }
 
+/** Tells the host that everything decoded was forgotten. */
+@external("host", "forgotten")
+declare function forgotten(): void;
+
+/** The first record behind the vCPUs' own (`Single`). */
+function firstRecord(): u32 {
+  return load<u32>(0, CONTROL_records) + load<u32>(0, CONTROL_vcpus) * SINGLES * <u32>SINGLE_SIZE;
+}
+
+/** Makes room for decoded code where a machine has none yet. */
+export function prepareCode(): void {
+  if (load<u32>(0, CONTROL_recordsNext) < firstRecord()) store<u32>(0, firstRecord(), CONTROL_recordsNext);
+}
+
 /** Everything decoded is forgotten. No record is being executed. */
 export function forgetCode(): void {
   lockCode();
   memory.fill(<usize>load<u32>(0, CONTROL_codeHash), 0, CODE_HASH_ENTRIES * CODEHASH_SIZE);
   memory.fill(<usize>load<u32>(0, CONTROL_codePages), 0, <usize>(load<u32>(0, CONTROL_ramSize) >>> 12) * CODEPAGE_SIZE);
   endAllTranslations();
-  // The first records are the vCPUs' own.
-  store<u32>(0, load<u32>(0, CONTROL_records) + load<u32>(0, CONTROL_vcpus) * 2 * RECORD_SIZE, CONTROL_recordsNext);
+  store<u32>(0, firstRecord(), CONTROL_recordsNext);
   store<u32>(0, load<u32>(0, CONTROL_generation) + 1, CONTROL_generation);
   unlockCode();
   store<u64>(0, load<u64>(0, CONTROL_codeFlushes) + 1, CONTROL_codeFlushes);
+  forgotten();
 }

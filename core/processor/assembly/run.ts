@@ -1,16 +1,12 @@
 /** Between blocks: events, the delivery of faults and interrupts, and the way from an address to decoded records. */
 import {
-
   BLOCKHEADER_SIZE,
   BLOCKHEADER_mode,
   BLOCKHEADER_next,
   CODE_64,
   CODEPAGE_blocks,
-  CODEHASH_SIZE,
   CODEHASH_key,
   CODEHASH_record,
-  CODE_HASH_ENTRIES,
-  CONTROL_codeHash,
   CPU_budget,
   CPU_chain,
   CPU_codeSize,
@@ -44,11 +40,11 @@ import {
   EXIT_KICK,
   EXIT_SHUTDOWN,
   HANDLER_STALE,
+  PAGE,
   REACH_SIZE,
   REACH_base,
   RECORD_handler,
   RECORD_pageOffset,
-
   RECORD_position,
   RECORD_target,
   SEGMENT_SIZE,
@@ -63,23 +59,18 @@ import { generalProtection } from './fault';
 import { FLAG_IF, FLAG_RF, FLAG_TF } from './flags';
 import { acknowledgeInterrupt } from './host';
 import { checkCodeBreakpoint, combineFault, deliverDataBreakpoint, deliverFault, deliverInterrupt, deliverNmi, singleStep } from './interrupts';
+import { NOT_RAM, codeSlot, decodeBlock, findSingle } from './blocks';
 import { codePage } from './codepages';
+import { LENGTH_MAX } from './decoder';
 import { fetchAddress } from './paging';
 import { instructionAddress } from './operands';
 
 const NOT_DELIVERING: u32 = 0xffffffff;
-const NOT_RAM: u32 = 0xffffffff;
 /** DR7: L0..G3. */
 const DR7_ENABLES: u32 = 0xff;
 /** Where CS ends within this of an instruction, each is checked by itself. */
 const NEAR_LIMIT: u64 = 4096 + 16;
 
-/** Decodes the block at RAM offset `at` and enters it in the hash; returns its first record. */
-@external("host", "decode")
-declare function decode(cpu: usize, at: u32): u32;
-/** Decodes one instruction into the vCPU's scratch block, which is in no hash. */
-@external("host", "decodeOne")
-declare function decodeOne(cpu: usize, at: u32): u32;
 /** Asks for the translation of the block that begins with `record`: it may have taken place when this returns, or come later. */
 @external("host", "translate")
 declare function translate(cpu: usize, record: u32): void;
@@ -205,14 +196,21 @@ function find(cpu: usize, one: bool): u32 {
   store<u64>(cpu, rip - (linear & 0xfff), CPU_ripBase);
   if (one) {
     store<u32>(cpu, 0, CPU_chain);
-    return decodeOne(cpu, at);
+    return findSingle(cpu, at, linear, mode, false);
   }
   const key = (<u64>(mode + 1) << 32) | <u64>at;
-  const slot = <usize>load<u32>(0, CONTROL_codeHash) + <usize>((at ^ (at >>> 14)) & (CODE_HASH_ENTRIES - 1)) * CODEHASH_SIZE;
+  const slot = codeSlot(at);
   let record: u32 = 0;
   if (load<u64>(slot, CODEHASH_key) == key) {
     record = load<u32>(slot, CODEHASH_record);
     if (load<u32>(record, RECORD_handler) == HANDLER_STALE) record = 0;
+  }
+  if (record == 0 && (at & (PAGE - 1)) > PAGE - LENGTH_MAX) {
+    const chain = load<u32>(cpu, CPU_chain);
+    store<u32>(cpu, 0, CPU_chain);
+    record = findSingle(cpu, at, linear, mode, true);
+    if (record != 0) return record;
+    store<u32>(cpu, chain, CPU_chain);
   }
   const chain = load<u32>(cpu, CPU_chain);
   if (record == 0) {
@@ -226,7 +224,8 @@ function find(cpu: usize, one: bool): u32 {
   if (record == 0) {
     store<u32>(cpu, 0, CPU_chain);
     // Decoding may forget all records, the waiting branch's too: it finds its target next time.
-    return decode(cpu, at);
+    record = decodeBlock(cpu, at, mode);
+    return record != 0 ? record : findSingle(cpu, at, linear, mode, false);
   }
   if (chain != 0) {
     store<u32>(cpu, 0, CPU_chain);
