@@ -29,6 +29,11 @@ export const LDTR = 6;
 export const TR = 7;
 export const FLAT = 6;
 
+/** `stamp`: `Cpu.jumpStamp` when the entry was made. `record`: the block's first, whose handler was translated code. */
+export const Jump = struct('Jump', { rip: 'u64', stamp: 'u32', record: 'u32' });
+/** Direct-mapped by the low bits of RIP (core/translator/glue.ts). */
+export const JUMPS = 2048;
+
 /**
  * Arithmetic flags are lazy, in two words that need no knowledge of the instruction that made them:
  *   flagResult  the result, sign-extended from its operand size to 64 bits. ZF = (flagResult == 0).
@@ -180,7 +185,36 @@ export const Cpu = struct('Cpu', {
   /** How often a budget was used up in interpreted and in translated code: samples of where instructions are executed. */
   endedInterpreted: 'u32',
   endedTranslated: 'u32',
+
+  // -- what passes between pieces of translated code
+  /** FACT_*: derived whenever what they are about changes (`updateReach`, `updateFacts`). */
+  facts: 'u32',
+  /**
+   * Flags that a region left for the next to make use of or to replace: their kind and operands (core/translator/flags.ts), instead of
+   * `flagResult` and `flagAux`. The kind is 0 whenever anything but translated code is executed.
+   */
+  flagKind: 'u32',
+  /** What an entry of `jumps` must have for stamp: of when the TLB was last flushed, the TLB array in use and `codeSize`. Never 0. */
+  jumpStamp: 'u32',
+  /** How often the TLB was flushed, or a page of it: a part of the stamp. */
+  jumpGeneration: 'u32',
+  flagA: 'u64',
+  flagB: 'u64',
+  /**
+   * `Jump`s, where translated code begins, by RIP: it goes from one region to the next by these, without a look at TLB and code hash. An entry holds under
+   * its stamp only; outside 64-bit mode they are for code of a flat CS.
+   */
+  jumps: ['v128', JUMPS],
 });
+
+/** CR0.EM and CR0.TS are clear: x87 instructions do not raise #NM. */
+export const FACT_X87 = 1;
+/** And CR4.OSFXSR is set: nor do SSE instructions, or #UD. */
+export const FACT_SIMD = 2;
+/** 32-bit code in a CS with base 0 and limit 4 GiB, with a 32-bit stack. */
+export const FACT_FLAT = 4;
+/** FACT_SEGMENT << ES, CS, SS or DS: base 0, limit 4 GiB, may be read and written. */
+export const FACT_SEGMENT = 16;
 
 export const CODE_16 = 0;
 export const CODE_32 = 1;

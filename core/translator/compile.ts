@@ -1,18 +1,17 @@
 /** From a region to one WebAssembly function, and from functions to a module. */
 import { registerName } from '../processor/disassemble.ts';
 import {
-  ACTIVITY_INTERPRETED, CODE_64, Cpu, CS, DS, ES, Reach, Record, Segment, SS,
+  ACTIVITY_INTERPRETED, CODE_64, Cpu, CS, DS, ES, FACT_FLAT, FACT_SEGMENT, FACT_SIMD, FACT_X87, Reach, Record, SS,
 } from '../state/index.ts'; // prettier-ignore
 import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
 import type { Import } from './emitter/frame.ts';
 import { emitFlow, type Machine } from './flow.ts';
+import { FLAGS_MEMORY, leaveFlags } from './flags.ts';
+import { leaveRegion } from './glue.ts';
 import type { Region } from './region.ts';
 import { usage } from './registers.ts';
 
 const O = Cpu.offsets;
-const EM_TS = 12;
-const OSFXSR = 1 << 9;
-const WHOLE = i64.const(0x1_0000_0000);
 
 /** Collects what a module imports; indices are in the order of first use. */
 export class Imports {
@@ -48,43 +47,33 @@ export function buildRegion(
 
   // -- what must hold for this translation; else the interpreter does the block
   const load = (offset: number): Expr => op('i32.load', [cpu], offset);
-  const load64 = (offset: number): Expr => op('i64.load', [cpu], offset);
-  const doubts: Expr[] = [];
-  if (simd || x87) doubts.push(i32.and(load(O.cr0), i32.const(EM_TS)));
-  if (simd) doubts.push(i32.eqz(i32.and(load(O.cr4), i32.const(OSFXSR))));
-  f.set(ripBase, load64(O.ripBase));
+  let facts = (simd ? FACT_SIMD : 0) | (x87 ? FACT_X87 : 0);
   if (!long) {
-    doubts.push(i32.ne(load(O.segments + CS * Segment.size + Segment.offsets.limit), i32.const(-1)));
-    doubts.push(i64.gt_u(ripBase, i64.const(0xffff_f000)));
-    doubts.push(i32.ne(load(O.stackMask), i32.const(-1)));
-    const used = new Set([...segments, O.reach + SS * Reach.size]);
-    for (const s of [ES, CS, SS, DS]) {
-      const at = O.reach + s * Reach.size;
-      if (!used.has(at)) continue;
-      doubts.push(i64.ne(load64(at + Reach.offsets.base), i64.const(0)), i64.ne(load64(at + Reach.offsets.readEnd), WHOLE));
-      if (s !== CS) doubts.push(i64.ne(load64(at + Reach.offsets.writeEnd), WHOLE));
-    }
-    // A write through CS faults: the slow path is not asked where the TLB has the page.
-    if ([...used].some((at) => at === O.reach + CS * Reach.size)) doubts.push(i32.const(1));
+    facts |= FACT_FLAT | (FACT_SEGMENT << SS);
+    for (const s of [ES, CS, DS]) if (segments.has(O.reach + s * Reach.size)) facts |= FACT_SEGMENT << s;
   }
-  if (doubts.length > 0)
-    f.if(
-      doubts.reduce((x, y) => i32.or(x, y)),
-      () => {
-        f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
-        f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original));
-      },
-    );
+  const flush = imports('flush', ['i32', 'i32', 'i64', 'i64'], []);
+  if (facts !== 0)
+    f.if(i32.ne(i32.and(load(O.facts), i32.const(facts)), i32.const(facts)), () => {
+      f.call(flush, [cpu, i32.const(FLAGS_MEMORY), i64.const(0), i64.const(0)]);
+      f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
+      f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original));
+    });
 
+  f.set(ripBase, op('i64.load', [cpu], O.ripBase));
   for (const n of touched) f.set(gpr[n]!, op(long ? 'i64.load' : 'i32.load', [cpu], O.gpr + n * 8));
   f.set(budget, load(O.budget));
   f.set(tlb, load(O.tlb));
 
   const writeBack = (): void => {
     for (const n of written) f.do('i64.store', [cpu, long ? gpr[n]! : i64.extend_u(gpr[n]!)], O.gpr + n * 8);
-    f.call(imports('flush', ['i32', 'i32', 'i64', 'i64'], []), [cpu, kind, a, b]);
+  };
+  const writeAll = (): void => {
+    writeBack();
+    f.call(flush, [cpu, kind, a, b]);
   };
 
+  const dispatch = imports('dispatch', ['i32'], ['i32']);
   const machine: Machine = { f, mode: region.mode, import: imports, cpu, gpr, written, ripBase, budget, tlb, kind, a, b, stale };
   f.block((tail) => {
     f.block((aside) => {
@@ -93,24 +82,23 @@ export function buildRegion(
           () => emitFlow(region, view, machine, { rip, state, next }, { tail, aside, away }),
           tag,
           () => {
-            writeBack();
+            writeAll();
             f.throw(tag);
           },
         );
         f.unreachable();
       });
       writeBack();
-      f.do('i32.store', [cpu, budget], O.budget);
-      f.do('i64.store', [cpu, rip], O.rip);
-      f.returnCall(imports('dispatch', ['i32'], ['i32']), [cpu]);
+      leaveFlags(f, cpu, kind, a, b);
+      leaveRegion(f, handlerType, cpu, budget, rip, dispatch);
     });
     // Outside of `try`: a string instruction that faults midway has changed registers.
-    writeBack();
+    writeAll();
     f.do('i32.store', [cpu, budget], O.budget);
     f.drop(callIndirect(handlerType, 'i32', [cpu, next], state));
-    f.returnCall(imports('dispatch', ['i32'], ['i32']), [cpu]);
+    f.returnCall(dispatch, [cpu]);
   });
-  writeBack();
+  writeAll();
   f.do('i32.store', [cpu, budget], O.budget);
   f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
   f.returnCallIndirect(handlerType, [cpu, next], op('i32.load', [next], Record.offsets.handler));

@@ -4,11 +4,11 @@
  */
 import type { Width } from '../processor/semantics/widths.ts';
 import { Cpu } from '../state/index.ts';
-import { FunctionBuilder, i32, i64 } from '../wasm/index.ts';
+import { FunctionBuilder, i32, i64, op, type LocalRef } from '../wasm/index.ts';
 
 const O = Cpu.offsets;
 
-/** In the vCPU's state. */
+/** In the vCPU's state: in `flagResult` and `flagAux`, or as another region left them (`Cpu.flagKind`). */
 export const FLAGS_MEMORY = 0;
 /** `a` is the result, `b` the auxiliary word. */
 export const FLAGS_RAW = 1;
@@ -23,11 +23,29 @@ export const FLAGS_DEC = 16;
 
 export const kindOf = (base: number, width: Width): number => base + Math.log2(width / 8);
 
-/** flush(cpu, kind, a, b): operands below 64 bits are zero-extended (their upper bits do not count). */
+/** Leaves flags to the next region as they are: it will hardly look at them. */
+export function leaveFlags(f: FunctionBuilder, cpu: LocalRef, kind: LocalRef, a: LocalRef, b: LocalRef): void {
+  f.if(kind, () => {
+    f.do('i32.store', [cpu, kind], O.flagKind);
+    f.do('i64.store', [cpu, a], O.flagA);
+    f.do('i64.store', [cpu, b], O.flagB);
+  });
+}
+
+/**
+ * flush(cpu, kind, a, b): makes `flagResult` and `flagAux` from a kind and operands, which below 64 bits are zero-extended (their upper bits do not
+ * count). Kind 0: from those that a region left, if any.
+ */
 export function buildFlush(): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32', 'i64', 'i64'], []);
   const [cpu, kind, a, b] = [f.param(0), f.param(1), f.param(2), f.param(3)];
-  f.if(i32.eqz(kind), () => f.return());
+  f.if(i32.eqz(kind), () => {
+    f.set(kind, op('i32.load', [cpu], O.flagKind));
+    f.if(i32.eqz(kind), () => f.return());
+    f.set(a, op('i64.load', [cpu], O.flagA));
+    f.set(b, op('i64.load', [cpu], O.flagB));
+  });
+  f.do('i32.store', [cpu, i32.const(0)], O.flagKind);
   f.if(i32.lt_u(kind, i32.const(FLAGS_ADD)), () => {
     f.do('i64.store', [cpu, a], O.flagResult);
     f.if(

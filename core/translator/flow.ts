@@ -3,7 +3,6 @@ import { perform } from '../processor/semantics/perform.ts';
 import { i32, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
 import { TranslatorEmitter } from './emitter/emitter.ts';
 import type { Frame } from './emitter/frame.ts';
-import { FLAGS_MEMORY } from './flags.ts';
 import { successors, type Block, type Instruction, type Region } from './region.ts';
 import { arrange, type Loop, type Part } from './structure.ts';
 
@@ -44,7 +43,8 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
   const numbers = new Map<number, number>();
   /** The kinds of flags with which a block is entered, as far as emitted; undefined in it: any. */
   const kinds: Set<number | undefined>[] = blocks.map(() => new Set());
-  kinds[0]!.add(FLAGS_MEMORY);
+  // Where the region is entered they are in the vCPU's state, but perhaps as another region left them.
+  kinds[0]!.add(undefined);
   let block: Block;
   let instruction: Instruction;
 

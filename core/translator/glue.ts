@@ -1,39 +1,86 @@
-/** What all regions of a machine call: built once for each engine. */
+/** The ways between regions: what each ends with, and what all regions of a machine call, built once for each engine. */
 import { HANDLERS } from '../processor/handlers.ts';
 import { tlbEntry } from '../processor/tlb-entry.ts';
 import {
-  CODE_64, CODE_HASH_ENTRIES, CodeHash, Cpu, CS, Reach, Record, Segment, TlbEntry,
+  CODE_64, CODE_HASH_ENTRIES, CodeHash, Cpu, CS, EVENT_INTERRUPT, Jump, JUMPS, Reach, Record, Segment, TlbEntry,
 } from '../state/index.ts'; // prettier-ignore
-import { FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr } from '../wasm/index.ts';
+import { FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
 import { buildFlush } from './flags.ts';
 
 const O = Cpu.offsets;
+const EFLAGS_IF = 0x200;
+
+/** The entry of `Cpu.jumps` for an address, of which `low` is the lower half; its fields are O.jumps further. */
+function jumpEntry(cpu: LocalRef, low: Expr): Expr {
+  // The upper bits of a product depend on all bits of the address.
+  const product = i32.mul(low, i32.const(0x9e37_79b1));
+  const bytes = JUMPS * Jump.size;
+  return i32.add(cpu, i32.and(i32.shr_u(product, i32.const(32 - Math.log2(bytes))), i32.const(bytes - Jump.size)));
+}
+
+/** Goes on with the region that `Cpu.jumps` has for `rip`; branches to `unknown` where it has none. */
+function jump(f: FunctionBuilder, handlerType: number, cpu: LocalRef, rip: LocalRef, unknown: Label): void {
+  const low = f.let(i32.wrap(rip));
+  const entry = f.let(jumpEntry(cpu, low));
+  f.brIf(unknown, i64.ne(op('i64.load', [entry], O.jumps + Jump.offsets.rip), rip));
+  f.brIf(unknown, i32.ne(op('i32.load', [entry], O.jumps + Jump.offsets.stamp), op('i32.load', [cpu], O.jumpStamp)));
+  const record = f.let(op('i32.load', [entry], O.jumps + Jump.offsets.record));
+  const handler = f.let(op('i32.load', [record], Record.offsets.handler));
+  // Stale by now, or the interpreter's again.
+  f.brIf(unknown, i32.lt_u(handler, i32.const(HANDLERS)));
+  f.do('i64.store', [cpu, i64.and(rip, i64.const(-4096))], O.ripBase);
+  f.returnCallIndirect(handlerType, [cpu, record], handler);
+}
+
+/**
+ * The end of a region that is left to `rip`: registers are written back, flags are in the vCPU's state or pending there. In the interest of its
+ * length only what is usual is done here; `dispatch` does the rest.
+ */
+export function leaveRegion(
+  f: FunctionBuilder,
+  handlerType: number,
+  cpu: LocalRef,
+  budget: LocalRef,
+  rip: LocalRef,
+  dispatch: number,
+): void {
+  f.do('i32.store', [cpu, budget], O.budget);
+  f.block((slow) => {
+    f.brIf(slow, i32.or(op('i32.load', [cpu], O.event), i32.shr_u(budget, i32.const(31))));
+    jump(f, handlerType, cpu, rip, slow);
+  });
+  f.do('i64.store', [cpu, rip], O.rip);
+  f.returnCall(dispatch, [cpu]);
+}
 
 /**
  * dispatch(cpu) -> i32: goes on at `rip` where that is translated, without a trip through the run loop, and returns where it is not or where
  * anything else has to be seen to first (see `prepare` in processor/assembly/run.ts, whose short way this is).
  */
-function buildDispatch(handlerType: number, codeHash: number): FunctionBuilder {
+function buildDispatch(handlerType: number, codeHash: number, flush: number): FunctionBuilder {
   const f = new FunctionBuilder(['i32'], ['i32']);
   const cpu = f.param(0);
   const load = (offset: number): Expr => op('i32.load', [cpu], offset);
   const load64 = (offset: number): Expr => op('i64.load', [cpu], offset);
   f.block((away) => {
+    // An interrupt that is masked may wait.
+    const masked = i32.and(i32.eq(load(O.event), i32.const(EVENT_INTERRUPT)), i32.eqz(i32.and(load(O.eflags), i32.const(EFLAGS_IF))));
+    const event = i32.and(load(O.event), i32.sub(masked, i32.const(1)));
     const debug = i32.and(load(O.dr + 7 * 8), i32.const(0xff));
-    const waiting = [O.halted, O.interruptShadow, O.stepping].reduce((e, offset) => i32.or(e, load(offset)), i32.or(load(O.event), debug));
+    const waiting = [O.halted, O.interruptShadow, O.stepping].reduce((e, offset) => i32.or(e, load(offset)), i32.or(event, debug));
     f.brIf(away, waiting);
     f.brIf(away, i32.lt_s(load(O.budget), i32.const(0)));
     const rip = f.let(load64(O.rip));
     const mode = f.let(load(O.codeSize));
-    const linear = f.variable(rip);
     f.if(i32.ne(mode, i32.const(CODE_64)), () => {
       f.brIf(away, i32.ne(load(O.segments + CS * Segment.size + Segment.offsets.limit), i32.const(-1)));
-      f.set(linear, i64.and(i64.add(rip, load64(O.reach + CS * Reach.size + Reach.offsets.base)), load64(O.linearMask)));
+      f.brIf(away, i64.ne(load64(O.reach + CS * Reach.size + Reach.offsets.base), i64.const(0)));
     });
-    const low = f.let(i32.wrap(linear));
+    f.block((unknown) => jump(f, handlerType, cpu, rip, unknown));
+    const low = f.let(i32.wrap(rip));
     const entry = f.let(tlbEntry(load(O.tlb), low));
-    f.brIf(away, i64.ne(i64.and(linear, i64.const(-4096)), op('i64.load', [entry], TlbEntry.offsets.execTag)));
-    const offset = f.let(i32.and(low, i32.const(0xfff)));
+    f.brIf(away, i64.ne(i64.and(rip, i64.const(-4096)), op('i64.load', [entry], TlbEntry.offsets.execTag)));
+    const offset = i32.and(low, i32.const(0xfff));
     const at = f.let(i32.or(i32.shl(op('i32.load', [entry], TlbEntry.offsets.physicalPage), i32.const(12)), offset));
     const hash = i32.and(i32.xor(at, i32.shr_u(at, i32.const(14))), i32.const(CODE_HASH_ENTRIES - 1));
     const slot = f.let(i32.add(i32.const(codeHash), i32.mul(hash, i32.const(CodeHash.size))));
@@ -42,9 +89,14 @@ function buildDispatch(handlerType: number, codeHash: number): FunctionBuilder {
     const record = f.let(op('i32.load', [slot], CodeHash.offsets.record));
     const handler = f.let(op('i32.load', [record], Record.offsets.handler));
     f.brIf(away, i32.lt_u(handler, i32.const(HANDLERS)));
-    f.do('i64.store', [cpu, i64.sub(rip, i64.extend_u(offset))], O.ripBase);
+    const known = f.let(jumpEntry(cpu, low));
+    f.do('i64.store', [known, rip], O.jumps + Jump.offsets.rip);
+    f.do('i32.store', [known, load(O.jumpStamp)], O.jumps + Jump.offsets.stamp);
+    f.do('i32.store', [known, record], O.jumps + Jump.offsets.record);
+    f.do('i64.store', [cpu, i64.and(rip, i64.const(-4096))], O.ripBase);
     f.returnCallIndirect(handlerType, [cpu, record], handler);
   });
+  f.call(flush, [cpu, i32.const(0), i64.const(0), i64.const(0)]);
   f.yield(i32.const(0));
   return f;
 }
@@ -55,7 +107,8 @@ export function buildGlue(codeHash: number): Uint8Array<ArrayBuffer> {
   module.importMemory();
   module.importTable();
   const type = module.type(['i32', 'i32'], ['i32']);
-  module.exportFunction('flush', module.function(buildFlush()));
-  module.exportFunction('dispatch', module.function(buildDispatch(type, codeHash)));
+  const flush = module.function(buildFlush());
+  module.exportFunction('flush', flush);
+  module.exportFunction('dispatch', module.function(buildDispatch(type, codeHash, flush)));
   return module.encode();
 }

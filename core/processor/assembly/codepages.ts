@@ -19,12 +19,14 @@ import {
   CONTROL_codeFlushes,
   CONTROL_codeHash,
   CONTROL_codePages,
+  CONTROL_cpus,
   CONTROL_generation,
   CONTROL_invalidations,
   CONTROL_ramSize,
   CONTROL_records,
   CONTROL_recordsNext,
   CONTROL_vcpus,
+  CPU_STRIDE,
   HANDLER_STALE,
   RECORD_SIZE,
   RECORD_handler,
@@ -34,7 +36,7 @@ import {
   SINGLE_SIZE,
 } from './layout';
 import { lockCode, unlockCode } from './codelock';
-import { closePage, fence } from './tlb';
+import { closePage, fence, forgetJumps } from './tlb';
 import { endAllTranslations, endTranslations } from './translations';
 
 // @ts-ignore: decorator
@@ -125,6 +127,7 @@ export function forgetCode(): void {
   memory.fill(<usize>load<u32>(0, CONTROL_codePages), 0, <usize>(load<u32>(0, CONTROL_ramSize) >>> 12) * CODEPAGE_SIZE);
   endAllTranslations();
   store<u32>(0, firstRecord(), CONTROL_recordsNext);
+  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) forgetJumps(<usize>load<u32>(0, CONTROL_cpus) + <usize>i * CPU_STRIDE);
   store<u32>(0, load<u32>(0, CONTROL_generation) + 1, CONTROL_generation);
   unlockCode();
   store<u64>(0, load<u64>(0, CONTROL_codeFlushes) + 1, CONTROL_codeFlushes);

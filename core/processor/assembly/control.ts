@@ -37,7 +37,7 @@ import { VECTOR_DB, faultNoError, generalProtection, undefinedOpcode } from './f
 import { readTaskPriority, taskPriority } from './host';
 import { effectiveAddress, isRegister, linearAddress, operandSegment, operandSize, readRm16, rmAddress, writeRegister, writeRm16 } from './operands';
 import { loadPdptes } from './paging';
-import { updateReach } from './segments';
+import { updateFacts, updateReach } from './segments';
 import { flushTlb, invalidatePage } from './tlb';
 
 export const CR0_PE: u64 = 1;
@@ -228,6 +228,7 @@ export function mov_to_cr(cpu: usize, record: usize): void {
 export function clts(cpu: usize, record: usize): void {
   privileged(cpu);
   store<u64>(cpu, load<u64>(cpu, CPU_cr0) & ~CR0_TS, CPU_cr0);
+  updateFacts(cpu);
 }
 
 /** 0F 01 /6: sets PE (never clears it), MP, EM and TS. */

@@ -5,6 +5,9 @@ import {
   CODE_64,
   CPU_codeSize,
   CPU_cpl,
+  CPU_cr0,
+  CPU_cr4,
+  CPU_facts,
   CPU_interruptShadow,
   CPU_linearMask,
   CPU_reach,
@@ -12,6 +15,10 @@ import {
   CS,
   DS,
   ES,
+  FACT_FLAT,
+  FACT_SEGMENT,
+  FACT_SIMD,
+  FACT_X87,
   FLAT,
   FS,
   GS,
@@ -25,6 +32,7 @@ import {
 } from './layout';
 import {
   ACCESSED,
+  CR0_TS,
   CODE,
   CONFORMING,
   DEFAULT_BIG,
@@ -73,10 +81,14 @@ import {
   writeRegister,
   writeRm16,
 } from './operands';
-import { updateTlbMode } from './tlb';
+import { updateStamp, updateTlbMode } from './tlb';
 
 /** Offset of the stack segment's `Reach`. */
 const STACK: u32 = <u32>CPU_reach + SS * <u32>REACH_SIZE;
+const CR0_EM: u64 = 4;
+const CR4_OSFXSR: u64 = 1 << 9;
+/** `readEnd` and `writeEnd` of a limit of 4 GiB. */
+const WHOLE: u64 = 0x1_0000_0000;
 const EVERYTHING: u64 = 0xffff_ffff_ffff_ffff;
 
 function setReach(cpu: usize, index: u32, base: u64, readEnd: u64, writeEnd: u64): void {
@@ -96,8 +108,9 @@ export function updateReach(cpu: usize): void {
     setReach(cpu, GS, baseOf(cpu, GS), EVERYTHING, EVERYTHING);
     store<u64>(cpu, EVERYTHING, CPU_linearMask);
     store<u64>(cpu, EVERYTHING, CPU_stackMask);
-    store<u32>(cpu, CODE_64, CPU_codeSize);
+    setCodeSize(cpu, CODE_64);
     updateTlbMode(cpu);
+    updateFacts(cpu);
     return;
   }
   const paragraphs = isReal86(cpu);
@@ -112,8 +125,31 @@ export function updateReach(cpu: usize): void {
   }
   store<u64>(cpu, 0xffff_ffff, CPU_linearMask);
   store<u64>(cpu, attributesOf(cpu, SS) & DEFAULT_BIG ? 0xffff_ffff : 0xffff, CPU_stackMask);
-  store<u32>(cpu, code & DEFAULT_BIG ? CODE_32 : CODE_16, CPU_codeSize);
+  setCodeSize(cpu, code & DEFAULT_BIG ? CODE_32 : CODE_16);
   updateTlbMode(cpu);
+  updateFacts(cpu);
+}
+
+function setCodeSize(cpu: usize, size: u32): void {
+  if (load<u32>(cpu, CPU_codeSize) == size) return;
+  store<u32>(cpu, size, CPU_codeSize);
+  updateStamp(cpu);
+}
+
+/** What translated code takes for granted. Call it after CR0.EM, CR0.TS or CR4.OSFXSR changed; `updateReach` does. */
+export function updateFacts(cpu: usize): void {
+  let facts: u32 = 0;
+  if (!(load<u64>(cpu, CPU_cr0) & (CR0_EM | CR0_TS))) facts = load<u64>(cpu, CPU_cr4) & CR4_OSFXSR ? FACT_X87 | FACT_SIMD : FACT_X87;
+  if (load<u32>(cpu, CPU_codeSize) == CODE_32) {
+    for (let i = ES; i <= DS; i++) {
+      const at = cpu + CPU_reach + <usize>i * REACH_SIZE;
+      const whole = load<u64>(at, REACH_readEnd) == WHOLE && load<u64>(at, REACH_writeEnd) == WHOLE;
+      if (load<u64>(at, REACH_base) == 0 && whole) facts |= FACT_SEGMENT << i;
+    }
+    const flat = baseOf(cpu, CS) == 0 && limitOf(cpu, CS) == 0xffff_ffff;
+    if (flat && load<u64>(cpu, CPU_stackMask) == 0xffff_ffff) facts |= FACT_FLAT;
+  }
+  store<u32>(cpu, facts, CPU_facts);
 }
 
 /**

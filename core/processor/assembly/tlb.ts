@@ -12,14 +12,20 @@ import {
   CPU_activity,
   CPU_budget,
   CPU_budgetMark,
+  CPU_codeSize,
   CPU_cpl,
   CPU_cr0,
   CPU_cr4,
   CPU_dr,
   CPU_eflags,
   CPU_index,
+  CPU_jumpGeneration,
+  CPU_jumpStamp,
+  CPU_jumps,
   CPU_tlb,
   CPU_userInstructions,
+  JUMPS,
+  JUMP_SIZE,
   TLBENTRY_addend,
   TLBENTRY_execTag,
   TLBENTRY_physicalPage,
@@ -45,6 +51,8 @@ import {
 
 const EMPTY: u64 = TLB_EMPTY;
 const MODE_SHIFT: u32 = 31 - clz(TLB_ENTRIES) + TLB_ENTRY_SHIFT;
+/** Generations that fit into a stamp. */
+const LAST_GENERATION: u32 = (1 << 28) - 1;
 const WORDS_PER_MODE: u32 = TLB_ENTRIES / 64;
 const WORDS: u32 = WORDS_PER_MODE * TLB_MODES;
 
@@ -74,6 +82,21 @@ export function tlbEntry(cpu: usize, mode: u32, linear: u64): usize {
   return tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT) + ((<usize>linear >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
 }
 
+/** After a change of the TLB array in use, of the code size or of the generation: what `Cpu.jumps` holds under another stamp is not to be used. */
+export function updateStamp(cpu: usize): void {
+  const key = (tlbMode(cpu) << 2) | load<u32>(cpu, CPU_codeSize);
+  store<u32>(cpu, ((load<u32>(cpu, CPU_jumpGeneration) + 1) << 4) | key, CPU_jumpStamp);
+}
+
+/** Translations of linear addresses were forgotten, or translated code was: no region is to be found by RIP alone any more. */
+export function forgetJumps(cpu: usize): void {
+  const next = load<u32>(cpu, CPU_jumpGeneration) + 1;
+  // The stamp has no room for more: old ones would seem new again.
+  if (next == LAST_GENERATION) memory.fill(cpu + CPU_jumps, 0, JUMPS * JUMP_SIZE);
+  store<u32>(cpu, next == LAST_GENERATION ? 0 : next, CPU_jumpGeneration);
+  updateStamp(cpu);
+}
+
 /** Which array an ordinary access of this vCPU uses. */
 export function tlbMode(cpu: usize): u32 {
   return <u32>(load<u32>(cpu, CPU_tlb) - tlbBase(cpu)) >>> MODE_SHIFT;
@@ -89,6 +112,7 @@ export function updateTlbMode(cpu: usize): void {
   const after = <u32>(tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT));
   if (before == after) return;
   store<u32>(cpu, after, CPU_tlb);
+  updateStamp(cpu);
   countUser(cpu, (before - <u32>tlbBase(cpu)) >>> MODE_SHIFT);
 }
 
@@ -211,6 +235,7 @@ export function flushTlb(cpu: usize, keepGlobal: bool): void {
     }
   }
   if (!keepGlobal) store<u32>(base, 0, TLB_huge);
+  forgetJumps(cpu);
   store<u32>(cpu, activity, CPU_activity);
 }
 
@@ -219,12 +244,14 @@ export function resetTlb(cpu: usize): void {
   const base = tlbBase(cpu);
   for (let i: u32 = 0; i < TLB_ENTRIES * TLB_MODES; i++) clearEntry(base + ((<usize>i) << TLB_ENTRY_SHIFT));
   memory.fill(base + TLB_used, 0, TLB_SIZE - TLB_used);
+  forgetJumps(cpu);
 }
 
 /** INVLPG: forgets the translations of the page that holds `linear`, global or not, of whatever size it is. */
 export function invalidatePage(cpu: usize, linear: u64): void {
   const base = tlbBase(cpu);
   for (let mode: u32 = 0; mode < TLB_MODES; mode++) clearEntry(tlbEntry(cpu, mode, linear));
+  forgetJumps(cpu);
   // Other entries of the same large page: 4 MiB is the largest but for 1 GiB pages.
   const mask: u64 = load<u32>(base, TLB_huge) ? ~0x3fffffff : ~0x3fffff;
   const page = linear & mask;
