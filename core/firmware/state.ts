@@ -22,6 +22,7 @@ import {
   TR,
   Tlb,
   TlbEntry,
+  TlbList,
   TLB_EMPTY,
   TLB_MODES,
 } from '../state/index.ts';
@@ -91,15 +92,14 @@ function deriveReach(buffer: ArrayBufferLike, cpu: CpuView, code: number): void 
   cpu.cpl = 0;
 }
 
+/** Memory that was never used is zeros, and stays so: a TLB is large. */
 function emptyTlb(buffer: ArrayBufferLike, address: number): void {
-  new Uint8Array(buffer, address, Tlb.size).fill(0);
-  const data = new DataView(buffer);
-  for (let i = 0; i < TLB_ENTRIES * TLB_MODES; i++) {
-    const at = address + i * TlbEntry.size;
-    data.setUint32(at + TlbEntry.offsets.readTag, TLB_EMPTY, true);
-    data.setUint32(at + TlbEntry.offsets.writeTag, TLB_EMPTY, true);
-    data.setUint32(at + TlbEntry.offsets.execTag, TLB_EMPTY, true);
-  }
+  const data = new DataView(buffer, address, Tlb.size);
+  const count = (list: number): number => data.getUint32(list + TlbList.offsets.count, true);
+  if (count(Tlb.offsets.locals) + count(Tlb.offsets.globals) > 0) new Uint8Array(buffer, address, Tlb.size).fill(0);
+  const { readTag, writeTag, execTag } = TlbEntry.offsets;
+  for (let mode = 0; mode < TLB_MODES; mode++)
+    for (const tag of [readTag, writeTag, execTag]) data.setUint32(mode * TLB_ENTRIES * TlbEntry.size + tag, TLB_EMPTY, true);
 }
 
 /**

@@ -28,6 +28,8 @@ export interface Helpers {
   /** To be called after segments, CR0, EFER or RFLAGS.VM were set from outside. */
   updateReach(cpu: number): void;
   updateTlbMode(cpu: number): void;
+  /** Empties the TLB, whatever was there. */
+  resetTlb(cpu: number): void;
   flushTlb(cpu: number, keepGlobal: number): void;
   getFlags(cpu: number): number;
   setFlags(cpu: number, value: number, mask: number): void;

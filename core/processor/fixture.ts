@@ -177,6 +177,11 @@ export class Rig {
     this.#helpers = instance.exports as globalThis.Record<string, Helper>;
   }
 
+  /** All of the machine's memory. */
+  get buffer(): ArrayBufferLike {
+    return this.#memory.buffer;
+  }
+
   // -- memory, by linear address
 
   read8(at: number): number {
@@ -379,6 +384,11 @@ export class Rig {
   /** Calls any export that returns a number; 64-bit parameters are bigints. */
   call(name: string, ...args: (number | bigint)[]): number | undefined {
     return this.#helpers[name]!(this.cpu, ...args);
+  }
+
+  /** Calls an export that takes no vCPU. */
+  helper(name: string, ...args: number[]): void {
+    this.#helpers[name]!(...args);
   }
 
   /** Makes a fault pending, as if an instruction at `rip` had raised it. */

@@ -4,12 +4,19 @@
  * (not permitted, not dirty yet, MMIO, holds decoded code, empty). An access of `size` bytes hits if
  * `(linear + (size - 1)) & ~0xfff == tag`: one that crosses pages never does.
  * Index: the lowest bits of the page's number. Host byte address: `i32(linear) + addend`.
+ *
+ * Memory of zeros is an empty TLB, but for the first entry of each array: only there can an address be page 0, whose tag is 0.
  */
 import { struct } from './struct.ts';
 
-export const TlbEntry = struct('TlbEntry', { readTag: 'u64', writeTag: 'u64', execTag: 'u64', addend: 'u32', physicalPage: 'u32' });
+/** `frame`: RAM offset of the page; its bits 0..11 are FRAME_* of assembly/tlb.ts. */
+export const TlbEntry = struct('TlbEntry', { readTag: 'u64', writeTag: 'u64', execTag: 'u64', addend: 'u32', frame: 'u32' });
 
-export const TLB_ENTRIES = 1024;
+/**
+ * Of each array. The pages that a kernel is busy with are some hundreds, spread over all of its address space: with 1,024 entries two of them often
+ * share one (20 walks for a page fault of Linux), with 16,384 hardly ever. What is never used takes no memory of the host.
+ */
+export const TLB_ENTRIES = 16384;
 /** log2 of TlbEntry.size. */
 export const TLB_ENTRY_SHIFT = 5;
 /** An entry's place in its array, in bytes: `(linear >> TLB_SLOT_SHIFT) & TLB_SLOT_MASK`. */
@@ -26,17 +33,26 @@ export const TLB_SUPERVISOR_SMAP = 2;
 export const TLB_USER_ALIGNED = 3;
 export const TLB_MODES = 4;
 
-/** `physicalPage` is the index of the 4 KiB page in RAM (machine memory), for the code map. */
+/** The page-directory entries of so many regions of 2 MiB (4 MiB with 32-bit paging) are remembered. */
+export const TLB_DIRECTORIES = 32;
+
+/**
+ * A paging-structure cache (SDM vol. 3A, 4.10.3): `tag` is the region's linear address plus 1, or 0; `entry` its page-directory entry, which refers
+ * to a page table, with the rights of all levels down to it.
+ */
+export const TlbDirectory = struct('TlbDirectory', { tag: 'u64', entry: 'u64' });
+
+/** Numbers of entries, each at most once. */
+export const TlbList = struct('TlbList', { count: 'u32', numbers: ['u16', TLB_ENTRIES * TLB_MODES] });
+
 export const Tlb = struct('Tlb', {
   entries: [TlbEntry, TLB_ENTRIES * TLB_MODES],
-  /**
-   * One bit an entry: in use; of a global page; part of a page larger than 4 KiB; may be written, but only by the slow path because the
-   * page holds decoded code. A flush costs what is in use, not the whole array.
-   */
-  used: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
-  global: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
-  large: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
-  closed: ['u64', (TLB_ENTRIES * TLB_MODES) / 64],
+  directories: [TlbDirectory, TLB_DIRECTORIES],
+  /** Entries that were filled since the last flush, for pages that are not global and for global ones: a flush costs what is in use. */
+  locals: TlbList,
+  globals: TlbList,
+  /** Since the last full flush there was an entry of a page larger than 4 KiB in a region of 4 MiB whose number modulo 64 is the bit's. */
+  large: 'u64',
   /** 1 once an entry of a 1 GiB page has been filled in since the last full flush. */
   huge: 'u32',
 });

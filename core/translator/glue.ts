@@ -81,7 +81,7 @@ function buildDispatch(handlerType: number, codeHash: number, flush: number): Fu
     const entry = f.let(tlbEntry(load(O.tlb), low));
     f.brIf(away, i64.ne(i64.and(rip, i64.const(-4096)), op('i64.load', [entry], TlbEntry.offsets.execTag)));
     const offset = i32.and(low, i32.const(0xfff));
-    const at = f.let(i32.or(i32.shl(op('i32.load', [entry], TlbEntry.offsets.physicalPage), i32.const(12)), offset));
+    const at = f.let(i32.or(i32.and(op('i32.load', [entry], TlbEntry.offsets.frame), i32.const(-4096)), offset));
     const hash = i32.and(i32.xor(at, i32.shr_u(at, i32.const(14))), i32.const(CODE_HASH_ENTRIES - 1));
     const slot = f.let(i32.add(i32.const(codeHash), i32.mul(hash, i32.const(CodeHash.size))));
     f.brIf(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key), at));

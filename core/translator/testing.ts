@@ -1,20 +1,6 @@
 /** For tests: a bare machine, and random programs for it that compute, branch, loop, fault, cross pages and write their own code. */
 import { createEngine, type Engine, type EngineModules, type EngineOptions } from '../processor/engine.ts';
-import {
-  CODE_32,
-  CODE_64,
-  CPUS,
-  Control,
-  Cpu,
-  EXIT_HALT,
-  layout,
-  MAGIC,
-  MIB,
-  TLB_ENTRIES,
-  TLB_MODES,
-  TlbEntry,
-  VERSION,
-} from '../state/index.ts';
+import { CODE_32, CODE_64, CPUS, Control, Cpu, EXIT_HALT, layout, MAGIC, MIB, VERSION } from '../state/index.ts';
 
 const RAM = 2 * MIB;
 const IDT = 0x5000;
@@ -106,8 +92,7 @@ export class TestMachine {
     this.engine.helpers.updateReach(CPUS);
     this.engine.helpers.updateTlbMode(CPUS);
     // An empty TLB is not all zeros.
-    this.engine.helpers.flushTlb(CPUS, 0);
-    new Uint8Array(memory.buffer, places.tlbs, TLB_ENTRIES * TLB_MODES * TlbEntry.size).fill(0xff);
+    this.engine.helpers.resetTlb(CPUS);
   }
 
   put(at: number, bytes: ArrayLike<number>): void {

@@ -57,12 +57,12 @@ import {
   TLB_SLOT_MASK,
   TLB_SLOT_SHIFT,
   TLBENTRY_execTag,
-  TLBENTRY_physicalPage,
 } from './layout';
 import { lockCode, unlockCode } from './codelock';
 import { chunkMask, codePage, forgetCode, protectCodePage } from './codepages';
 import { DECODED_END, LENGTH_MAX, NEEDS_MORE, decodeInstruction } from './decoder';
 import { fetchAddress } from './paging';
+import { frameOf } from './tlb';
 import { patience } from './translations';
 
 export const NOT_RAM: u32 = 0xffffffff;
@@ -144,7 +144,7 @@ export function decodeBlock(cpu: usize, at: u32, mode: u32): u32 {
 function nextPage(cpu: usize, linear: u64): u32 {
   const next = ((linear | (PAGE - 1)) + 1) & load<u64>(cpu, CPU_linearMask);
   const entry = <usize>load<u32>(cpu, CPU_tlb) + (((<usize>next) >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
-  if (load<u64>(entry, TLBENTRY_execTag) == next) return load<u32>(entry, TLBENTRY_physicalPage) << 12;
+  if (load<u64>(entry, TLBENTRY_execTag) == next) return frameOf(entry);
   return fetchAddress(cpu, next);
 }
 

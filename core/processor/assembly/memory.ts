@@ -43,7 +43,7 @@ import { VECTOR_AC, VECTOR_GP, VECTOR_SS, fault } from './fault';
 import { readMmio, writeMmio } from './host';
 import { checkDataBreakpoint } from './interrupts';
 import { ACCESS_READ, ACCESS_WRITE, MMIO, translate } from './paging';
-import { DR7_ENABLES, isRom, systemMode, tlbMode } from './tlb';
+import { DR7_ENABLES, isRom, systemMode, tlbEntry, tlbMode } from './tlb';
 
 const CR0_PE: u64 = 1;
 const EFER_LMA: u64 = 1 << 10;
@@ -344,12 +344,24 @@ export function store64(cpu: usize, segment: u32, ea: u64, value: u64): void {
 
 // -- implicit supervisor accesses
 
-function systemRead(cpu: usize, linear: u64, size: u32): usize {
-  return readLinear(cpu, linear & systemMask(cpu), size, systemMode(cpu));
+// @ts-ignore: decorator
+@inline
+function systemRead(cpu: usize, at: u64, size: u32): usize {
+  const linear = at & systemMask(cpu);
+  const mode = systemMode(cpu);
+  const entry = tlbEntry(cpu, mode, linear);
+  if (((linear + (size - 1)) & ~0xfff) == load<u64>(entry, TLBENTRY_readTag)) return <usize>(<u32>linear + load<u32>(entry, TLBENTRY_addend));
+  return readLinear(cpu, linear, size, mode);
 }
 
-function systemWrite(cpu: usize, linear: u64, size: u32): usize {
-  return writeLinear(cpu, linear & systemMask(cpu), size, systemMode(cpu), WRITE_ALL);
+// @ts-ignore: decorator
+@inline
+function systemWrite(cpu: usize, at: u64, size: u32): usize {
+  const linear = at & systemMask(cpu);
+  const mode = systemMode(cpu);
+  const entry = tlbEntry(cpu, mode, linear);
+  if (((linear + (size - 1)) & ~0xfff) == load<u64>(entry, TLBENTRY_writeTag)) return <usize>(<u32>linear + load<u32>(entry, TLBENTRY_addend));
+  return writeLinear(cpu, linear, size, mode, WRITE_ALL);
 }
 
 export function systemLoad8(cpu: usize, linear: u64): u32 {

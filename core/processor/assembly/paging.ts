@@ -1,6 +1,7 @@
 /** Address translation: no paging, 32-bit, PAE and 4-level paging (SDM vol. 3A, chapter 4). */
 import {
   ACTIVITY_MMU,
+  CODEPAGE_blocks,
   CONTROL_ram,
   CONTROL_ramLow,
   CONTROL_ramSize,
@@ -15,14 +16,13 @@ import {
   CPU_walkFlags,
   CPU_walkPhysical,
   TLBENTRY_execTag,
-  TLBENTRY_physicalPage,
   TLBENTRY_readTag,
   TLBENTRY_writeTag,
   TLB_SUPERVISOR,
   TLB_SUPERVISOR_SMAP,
   TLB_USER,
 } from './layout';
-import { invalidateCode } from './codepages';
+import { codePage, invalidateCode } from './codepages';
 import { PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE, generalProtection, pageFault } from './fault';
 import { hasPage1Gb, hasPse36 } from './cpuid';
 import {
@@ -35,8 +35,13 @@ import {
   WALK_WRITE,
   fillTlb,
   isClosed,
+  frameOf,
   isRom,
+  knownDirectory,
+  rememberDirectory,
   tlbEntry,
+  twin,
+  walkFlagsOf,
 } from './tlb';
 
 export const ACCESS_READ: u32 = 0;
@@ -146,10 +151,16 @@ function found(cpu: usize, physical: u64, flags: u32): void {
 /** 32-bit paging (4.3). False: an entry changed under the walk. */
 function walk32(cpu: usize, linear: u64, access: u32, mode: u32): bool {
   const cr4 = load<u64>(cpu, CPU_cr4);
-  const pdeAt = entryAddress((load<u64>(cpu, CPU_cr3) & 0xfffff000) + ((linear >>> 20) & 0xffc));
-  const pde: u32 = pdeAt ? load<u32>(pdeAt) : 0xffffffff;
-  if (!(pde & <u32>P)) raisePageFault(cpu, linear, access, mode, 0);
   const write = access == ACCESS_WRITE;
+  const region = linear & ~0x3fffff;
+  let pdeAt: usize = 0;
+  let pde = <u32>knownDirectory(cpu, region);
+  const known = pde != 0;
+  if (!known) {
+    pdeAt = entryAddress((load<u64>(cpu, CPU_cr3) & 0xfffff000) + ((linear >>> 20) & 0xffc));
+    pde = pdeAt ? load<u32>(pdeAt) : 0xffffffff;
+    if (!(pde & <u32>P)) raisePageFault(cpu, linear, access, mode, 0);
+  }
   if (pde & <u32>PS && cr4 & CR4_PSE) {
     // Bits 13..20 are bits 32..39 of the address as far as the processor has them (PSE-36); the rest, and bit 21, are reserved.
     const high = <u64>((pde >>> 13) & 0xff);
@@ -173,92 +184,107 @@ function walk32(cpu: usize, linear: u64, access: u32, mode: u32): bool {
   if (pde & pte & <u32>US) flags |= WALK_USER;
   if (pte & <u32>G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
   if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
-  if (!mark32(pdeAt, pde, <u32>A) || !mark32(pteAt, pte, write ? <u32>(A | D) : <u32>A)) return false;
+  if (!known) {
+    if (!mark32(pdeAt, pde, <u32>A)) return false;
+    rememberDirectory(cpu, region, pde);
+  }
+  if (!mark32(pteAt, pte, write ? <u32>(A | D) : <u32>A)) return false;
   if (write || pte & <u32>D) flags |= WALK_DIRTY;
   found(cpu, pte & 0xfffff000, flags);
   return true;
 }
 
+/** WALK_* of a page: rights of all levels, and the entry that maps it. */
+// @ts-ignore: decorator
+@inline
+function pageFlags(cpu: usize, rights: u64, page: u64, size: u32): u32 {
+  let flags = size;
+  if (rights & RW) flags |= WALK_WRITE;
+  if (rights & US) flags |= WALK_USER;
+  if (rights & XD) flags |= WALK_NO_EXECUTE;
+  if (page & G && load<u64>(cpu, CPU_cr4) & CR4_PGE) flags |= WALK_GLOBAL;
+  return flags;
+}
+
+/** Rights of two levels together: both permit writes, both permit the user, one forbids execution. */
+// @ts-ignore: decorator
+@inline
+function combine(upper: u64, lower: u64): u64 {
+  return (upper & lower & (RW | US)) | ((upper | lower) & XD);
+}
+
 /** PAE (4.4) and 4-level paging (4.5). False: an entry changed under the walk. */
 function walk64(cpu: usize, linear: u64, access: u32, mode: u32): bool {
-  const long = (load<u64>(cpu, CPU_efer) & EFER_LMA) != 0;
-  const cr4 = load<u64>(cpu, CPU_cr4);
+  const efer = load<u64>(cpu, CPU_efer);
+  const long = (efer & EFER_LMA) != 0;
   const write = access == ACCESS_WRITE;
   // Bits that must be 0 in every entry.
   let reserved = ~load<u64>(cpu, CPU_physicalMask) & ADDRESS;
   if (!long) reserved |= 0x7ff0000000000000;
-  if (!(load<u64>(cpu, CPU_efer) & EFER_NXE)) reserved |= XD;
+  if (!(efer & EFER_NXE)) reserved |= XD;
 
+  const region = linear & ~0x1fffff;
+  let directory = knownDirectory(cpu, region);
+  const known = directory != 0;
   let pml4eAt: usize = 0;
   let pml4e: u64 = RW | US | A;
   let pdpteAt: usize = 0;
-  let pdpte: u64;
-  /** Rights of all levels together: RW and US are ANDed, XD is ORed. */
-  let rights: u64 = RW | US;
-  let noExecute: u64 = 0;
+  let pdpte: u64 = 0;
+  let pdeAt: usize = 0;
+  let pde: u64 = 0;
+  if (!known) {
+    let rights: u64 = RW | US;
+    if (long) {
+      pml4eAt = entryAddress((load<u64>(cpu, CPU_cr3) & ADDRESS) + ((linear >>> 36) & 0xff8));
+      pml4e = entry64(pml4eAt);
+      if (!(pml4e & P)) raisePageFault(cpu, linear, access, mode, 0);
+      if (pml4e & (reserved | PS)) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+      pdpteAt = entryAddress((pml4e & ADDRESS) + ((linear >>> 27) & 0xff8));
+      pdpte = entry64(pdpteAt);
+      if (!(pdpte & P)) raisePageFault(cpu, linear, access, mode, 0);
+      const wrong = pdpte & PS ? (hasPage1Gb(cpu) ? reserved | 0x3fffe000 : reserved | PS) : reserved;
+      if (pdpte & wrong) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+      rights = combine(pml4e, pdpte);
+      if (pdpte & PS) {
+        let flags = pageFlags(cpu, rights, pdpte, WALK_LARGE | WALK_HUGE);
+        if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
+        if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, write ? A | D : A)) return false;
+        if (write || pdpte & D) flags |= WALK_DIRTY;
+        found(cpu, (pdpte & ADDRESS & ~0x3fffffff) | (linear & 0x3ffff000), flags);
+        return true;
+      }
+    } else {
+      // Loaded, and found free of reserved bits, by MOV CR3 and its like.
+      pdpte = load<u64>(cpu + CPU_pdpte + ((<usize>(linear >>> 30) & 3) << 3));
+      if (!(pdpte & P)) raisePageFault(cpu, linear, access, mode, 0);
+      pdpte |= A;
+    }
 
-  if (long) {
-    pml4eAt = entryAddress((load<u64>(cpu, CPU_cr3) & ADDRESS) + ((linear >>> 36) & 0xff8));
-    pml4e = entry64(pml4eAt);
-    if (!(pml4e & P)) raisePageFault(cpu, linear, access, mode, 0);
-    if (pml4e & (reserved | PS)) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
-    pdpteAt = entryAddress((pml4e & ADDRESS) + ((linear >>> 27) & 0xff8));
-    pdpte = entry64(pdpteAt);
-    if (!(pdpte & P)) raisePageFault(cpu, linear, access, mode, 0);
-    const wrong = pdpte & PS ? (hasPage1Gb(cpu) ? reserved | 0x3fffe000 : reserved | PS) : reserved;
-    if (pdpte & wrong) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
-    rights &= pml4e & pdpte;
-    noExecute |= pml4e | pdpte;
-    if (pdpte & PS) {
-      let flags: u32 = WALK_LARGE | WALK_HUGE;
-      if (rights & RW) flags |= WALK_WRITE;
-      if (rights & US) flags |= WALK_USER;
-      if (noExecute & XD) flags |= WALK_NO_EXECUTE;
-      if (pdpte & G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
+    pdeAt = entryAddress((pdpte & ADDRESS) + ((linear >>> 18) & 0xff8));
+    pde = entry64(pdeAt);
+    if (!(pde & P)) raisePageFault(cpu, linear, access, mode, 0);
+    if (pde & (pde & PS ? reserved | 0x1fe000 : reserved)) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+    rights = combine(rights, pde);
+    if (pde & PS) {
+      let flags = pageFlags(cpu, rights, pde, WALK_LARGE);
       if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
-      if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, write ? A | D : A)) return false;
-      if (write || pdpte & D) flags |= WALK_DIRTY;
-      found(cpu, (pdpte & ADDRESS & ~0x3fffffff) | (linear & 0x3ffff000), flags);
+      if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, write ? A | D : A)) return false;
+      if (write || pde & D) flags |= WALK_DIRTY;
+      found(cpu, (pde & ADDRESS & ~0x1fffff) | (linear & 0x1ff000), flags);
       return true;
     }
-  } else {
-    // Loaded, and found free of reserved bits, by MOV CR3 and its like.
-    pdpte = load<u64>(cpu + CPU_pdpte + ((<usize>(linear >>> 30) & 3) << 3));
-    if (!(pdpte & P)) raisePageFault(cpu, linear, access, mode, 0);
-    pdpte |= A;
+    directory = (pde & ADDRESS) | rights | P;
   }
-
-  const pdeAt = entryAddress((pdpte & ADDRESS) + ((linear >>> 18) & 0xff8));
-  const pde = entry64(pdeAt);
-  if (!(pde & P)) raisePageFault(cpu, linear, access, mode, 0);
-  if (pde & (pde & PS ? reserved | 0x1fe000 : reserved)) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
-  rights &= pde;
-  noExecute |= pde;
-  let flags: u32 = 0;
-  if (pde & PS) {
-    flags = WALK_LARGE;
-    if (rights & RW) flags |= WALK_WRITE;
-    if (rights & US) flags |= WALK_USER;
-    if (noExecute & XD) flags |= WALK_NO_EXECUTE;
-    if (pde & G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
-    if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
-    if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, write ? A | D : A)) return false;
-    if (write || pde & D) flags |= WALK_DIRTY;
-    found(cpu, (pde & ADDRESS & ~0x1fffff) | (linear & 0x1ff000), flags);
-    return true;
-  }
-  const pteAt = entryAddress((pde & ADDRESS) + ((linear >>> 9) & 0xff8));
+  const pteAt = entryAddress((directory & ADDRESS) + ((linear >>> 9) & 0xff8));
   const pte = entry64(pteAt);
   if (!(pte & P)) raisePageFault(cpu, linear, access, mode, 0);
   if (pte & reserved) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
-  rights &= pte;
-  noExecute |= pte;
-  if (rights & RW) flags |= WALK_WRITE;
-  if (rights & US) flags |= WALK_USER;
-  if (noExecute & XD) flags |= WALK_NO_EXECUTE;
-  if (pte & G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
+  let flags = pageFlags(cpu, combine(directory, pte), pte, 0);
   if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
-  if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, A)) return false;
+  if (!known) {
+    if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, A)) return false;
+    rememberDirectory(cpu, region, directory);
+  }
   if (!mark64(pteAt, pte, write ? A | D : A)) return false;
   if (write || pte & D) flags |= WALK_DIRTY;
   found(cpu, pte & ADDRESS, flags);
@@ -279,27 +305,44 @@ function walk(cpu: usize, linear: u64, access: u32, mode: u32): void {
   else while (!walk32(cpu, linear, access, mode)) {}
 }
 
-/** Translates one byte's address, by the TLB or by a walk that fills it: a RAM offset, or MMIO | guest-physical address; or #PF. */
+/**
+ * Translates one byte's address, by the TLB or by a walk that fills it: a RAM offset, or MMIO | guest-physical address; or #PF. What one mode's
+ * entry has is good for the others too: a page that both the kernel and a program use is walked to once.
+ */
 export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 {
   const entry = tlbEntry(cpu, mode, linear);
   const page = linear & ~0xfff;
-  let hit: bool;
-  if (access == ACCESS_READ) hit = load<u64>(entry, TLBENTRY_readTag) == page;
-  else if (access == ACCESS_FETCH) hit = load<u64>(entry, TLBENTRY_execTag) == page;
-  else hit = load<u64>(entry, TLBENTRY_writeTag) == page || (load<u64>(entry, TLBENTRY_readTag) == page && isClosed(cpu, mode, linear));
-  if (hit) return (<u64>load<u32>(entry, TLBENTRY_physicalPage) << 12) | (linear & 0xfff);
+  if (access == ACCESS_READ) {
+    if (load<u64>(entry, TLBENTRY_readTag) == page) return <u64>frameOf(entry) | (linear & 0xfff);
+  } else if (access == ACCESS_FETCH) {
+    if (load<u64>(entry, TLBENTRY_execTag) == page) return <u64>frameOf(entry) | (linear & 0xfff);
+  } else {
+    if (load<u64>(entry, TLBENTRY_writeTag) == page) return <u64>frameOf(entry) | (linear & 0xfff);
+    if (load<u64>(entry, TLBENTRY_readTag) == page && isClosed(entry)) {
+      const ram = frameOf(entry);
+      // The last code on it is gone: writes need not come here any more.
+      if (load<u32>(codePage(ram >>> 12), CODEPAGE_blocks) == 0) fillTlb(cpu, mode, linear, ram, walkFlagsOf(entry));
+      return <u64>ram | (linear & 0xfff);
+    }
+  }
 
+  const other = twin(cpu, mode, page);
+  if (other) {
+    const flags = walkFlagsOf(other);
+    // Where it does not permit the access, or the dirty bit is to be set, the walk has the last word.
+    if (permitted(cpu, access, mode, flags) && (access != ACCESS_WRITE || flags & WALK_DIRTY)) {
+      const ram = frameOf(other);
+      fillTlb(cpu, mode, linear, ram, flags);
+      return <u64>ram | (linear & 0xfff);
+    }
+  }
   // A fault leaves it at that until the next block.
   const activity = load<u32>(cpu, CPU_activity);
   store<u32>(cpu, ACTIVITY_MMU, CPU_activity);
   walk(cpu, linear, access, mode);
   const physical = load<u64>(cpu, CPU_walkPhysical);
   const ram = ramOffset(physical);
-  if (ram != NOT_RAM) {
-    const smep = (load<u64>(cpu, CPU_cr4) & CR4_SMEP) != 0;
-    const wp = (load<u64>(cpu, CPU_cr0) & CR0_WP) != 0;
-    fillTlb(cpu, mode, linear, ram >>> 12, load<u32>(cpu, CPU_walkFlags), smep, wp);
-  }
+  if (ram != NOT_RAM) fillTlb(cpu, mode, linear, ram & ~0xfff, load<u32>(cpu, CPU_walkFlags));
   store<u32>(cpu, activity, CPU_activity);
   if (ram == NOT_RAM) return MMIO | physical | (linear & 0xfff);
   return <u64>ram | (linear & 0xfff);

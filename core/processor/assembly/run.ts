@@ -53,7 +53,6 @@ import {
   TLB_SLOT_MASK,
   TLB_SLOT_SHIFT,
   TLBENTRY_execTag,
-  TLBENTRY_physicalPage,
 } from './layout';
 import { generalProtection } from './fault';
 import { FLAG_IF, FLAG_RF, FLAG_TF } from './flags';
@@ -63,6 +62,7 @@ import { NOT_RAM, codeSlot, decodeBlock, findSingle } from './blocks';
 import { codePage } from './codepages';
 import { LENGTH_MAX } from './decoder';
 import { fetchAddress } from './paging';
+import { frameOf } from './tlb';
 import { instructionAddress } from './operands';
 
 const NOT_DELIVERING: u32 = 0xffffffff;
@@ -181,7 +181,7 @@ function find(cpu: usize, one: bool): u32 {
   const linear = codeAddress(cpu);
   const entry = <usize>load<u32>(cpu, CPU_tlb) + (((<usize>linear) >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
   let at: u32;
-  if (load<u64>(entry, TLBENTRY_execTag) == (linear & ~0xfff)) at = (load<u32>(entry, TLBENTRY_physicalPage) << 12) | ((<u32>linear) & 0xfff);
+  if (load<u64>(entry, TLBENTRY_execTag) == (linear & ~0xfff)) at = frameOf(entry) | ((<u32>linear) & 0xfff);
   else {
     // A fault here is the fetch's: a branch waiting for its target must not take the handler's first record for it.
     const chain = load<u32>(cpu, CPU_chain);

@@ -26,11 +26,18 @@ import {
   CPU_userInstructions,
   JUMPS,
   JUMP_SIZE,
+  TLBDIRECTORY_SIZE,
+  TLBDIRECTORY_entry,
+  TLBDIRECTORY_tag,
+  TLBENTRY_SIZE,
   TLBENTRY_addend,
   TLBENTRY_execTag,
-  TLBENTRY_physicalPage,
+  TLBENTRY_frame,
   TLBENTRY_readTag,
   TLBENTRY_writeTag,
+  TLBLIST_count,
+  TLBLIST_numbers,
+  TLB_DIRECTORIES,
   TLB_EMPTY,
   TLB_ENTRIES,
   TLB_ENTRY_SHIFT,
@@ -42,21 +49,21 @@ import {
   TLB_SUPERVISOR_SMAP,
   TLB_USER,
   TLB_USER_ALIGNED,
-  TLB_closed,
-  TLB_global,
+  TLB_directories,
+  TLB_globals,
   TLB_huge,
   TLB_large,
-  TLB_used,
+  TLB_locals,
 } from './layout';
 
 const EMPTY: u64 = TLB_EMPTY;
 const MODE_SHIFT: u32 = 31 - clz(TLB_ENTRIES) + TLB_ENTRY_SHIFT;
 /** Generations that fit into a stamp. */
 const LAST_GENERATION: u32 = (1 << 28) - 1;
-const WORDS_PER_MODE: u32 = TLB_ENTRIES / 64;
-const WORDS: u32 = WORDS_PER_MODE * TLB_MODES;
 
+const CR0_WP: u64 = 1 << 16;
 const CR0_AM: u64 = 1 << 18;
+const CR4_SMEP: u64 = 1 << 20;
 const CR4_SMAP: u64 = 1 << 21;
 const EFLAGS_AC: u32 = 1 << 18;
 
@@ -69,6 +76,14 @@ export const WALK_GLOBAL: u32 = 16;
 /** Part of a page larger than 4 KiB; of one of 1 GiB. */
 export const WALK_LARGE: u32 = 32;
 export const WALK_HUGE: u32 = 64;
+
+/** Bits 0..11 of `TlbEntry.frame`: WALK_*, and: the page may be written, but only by the slow path because it holds decoded code. */
+const FRAME_CLOSED: u32 = 128;
+/** The entry is in the list of local entries, in that of global ones. */
+const FRAME_LOCAL: u32 = 256;
+const FRAME_GLOBAL: u32 = 512;
+const FRAME_WALK: u32 = 127;
+const FRAME_PAGE: u32 = ~0xfff;
 
 // @ts-ignore: decorator
 @inline
@@ -154,18 +169,25 @@ function clearEntry(entry: usize): void {
   store<u64>(entry, EMPTY, TLBENTRY_execTag);
 }
 
+/** RAM offset of the page that an entry is for. */
 // @ts-ignore: decorator
 @inline
-function setBit(word: usize, bit: u64, on: bool): void {
-  const old = load<u64>(word);
-  store<u64>(word, on ? old | bit : old & ~bit);
+export function frameOf(entry: usize): u32 {
+  return load<u32>(entry, TLBENTRY_frame) & FRAME_PAGE;
+}
+
+/** What the walk found when the entry was filled. */
+// @ts-ignore: decorator
+@inline
+export function walkFlagsOf(entry: usize): u32 {
+  return load<u32>(entry, TLBENTRY_frame) & FRAME_WALK;
 }
 
 /** The page may be written through the slow path although its write tag is closed: its translation is known to be writable and dirty. */
-export function isClosed(cpu: usize, mode: u32, linear: u64): bool {
-  const index = <u32>(linear >>> 12) & (TLB_ENTRIES - 1);
-  const word = tlbBase(cpu) + ((mode * WORDS_PER_MODE + (index >>> 6)) << 3);
-  return ((load<u64>(word, TLB_closed) >>> (index & 63)) & 1) != 0;
+// @ts-ignore: decorator
+@inline
+export function isClosed(entry: usize): bool {
+  return (load<u32>(entry, TLBENTRY_frame) & FRAME_CLOSED) != 0;
 }
 
 /** Bits 0..7 of DR7 that enable a breakpoint, globally or locally. */
@@ -183,33 +205,64 @@ function isWatched(cpu: usize, page: u64): bool {
   return false;
 }
 
-/** Fills the entry of `linear` for accesses of `mode`: `page` is the index of its 4 KiB page in RAM, `flags` what the walk found. */
-export function fillTlb(cpu: usize, mode: u32, linear: u64, page: u32, flags: u32, smep: bool, writeProtect: bool): void {
+/** The list of FRAME_LOCAL or FRAME_GLOBAL entries. */
+// @ts-ignore: decorator
+@inline
+function listOf(base: usize, kind: u32): usize {
+  return base + (kind == FRAME_LOCAL ? TLB_locals : TLB_globals);
+}
+
+/** Where the numbers in a list end. */
+// @ts-ignore: decorator
+@inline
+function listEnd(at: usize): usize {
+  return at + ((<usize>load<u32>(at, TLBLIST_count)) << 1);
+}
+
+/** The entry that a list names at `at`: the address is of the list, moved on by as many numbers. */
+// @ts-ignore: decorator
+@inline
+function listed(base: usize, at: usize): usize {
+  return base + ((<usize>load<u16>(at, TLBLIST_numbers)) << TLB_ENTRY_SHIFT);
+}
+
+/** Notes that an entry is in use: `kind` is FRAME_LOCAL or FRAME_GLOBAL. */
+// @ts-ignore: decorator
+@inline
+function enlist(base: usize, entry: usize, kind: u32): void {
+  const at = listOf(base, kind);
+  const count = load<u32>(at, TLBLIST_count);
+  store<u16>(at + ((<usize>count) << 1), <u16>((entry - base) >>> TLB_ENTRY_SHIFT), TLBLIST_numbers);
+  store<u32>(at, count + 1, TLBLIST_count);
+}
+
+/** Fills the entry of `linear` for accesses of `mode`: `ram` is the RAM offset of its 4 KiB page, `flags` what the walk found. */
+export function fillTlb(cpu: usize, mode: u32, linear: u64, ram: u32, flags: u32): void {
+  const base = tlbBase(cpu);
   const entry = tlbEntry(cpu, mode, linear);
   const tag = linear & ~0xfff;
   const user = (flags & WALK_USER) != 0;
   const watched = isWatched(cpu, tag);
   const readable = mode == TLB_USER ? user : mode == TLB_SUPERVISOR_SMAP ? !user : true;
-  const executable = !(flags & WALK_NO_EXECUTE) && (mode == TLB_USER ? user : !(user && smep));
-  const permitted = readable && (flags & WALK_DIRTY) != 0 && ((flags & WALK_WRITE) != 0 || (mode != TLB_USER && !writeProtect));
-  const writable = permitted && !isRom(page << 12);
-  const code = <usize>load<u32>(0, CONTROL_codePages) + <usize>page * CODEPAGE_SIZE;
+  const executable = !(flags & WALK_NO_EXECUTE) && (mode == TLB_USER ? user : !user || !(load<u64>(cpu, CPU_cr4) & CR4_SMEP));
+  const permitted =
+    readable && (flags & WALK_DIRTY) != 0 && ((flags & WALK_WRITE) != 0 || (mode != TLB_USER && !(load<u64>(cpu, CPU_cr0) & CR0_WP)));
+  const writable = permitted && !isRom(ram);
+  const code = <usize>load<u32>(0, CONTROL_codePages) + <usize>(ram >>> 12) * CODEPAGE_SIZE;
   const open = writable && !watched && load<u32>(code, CODEPAGE_blocks) == 0;
 
-  store<u32>(entry, load<u32>(0, CONTROL_ram) + (page << 12) - <u32>tag, TLBENTRY_addend);
-  store<u32>(entry, page, TLBENTRY_physicalPage);
+  const kind = flags & WALK_GLOBAL ? FRAME_GLOBAL : FRAME_LOCAL;
+  const lists = load<u32>(entry, TLBENTRY_frame) & (FRAME_LOCAL | FRAME_GLOBAL);
+  if (!(lists & kind)) enlist(base, entry, kind);
+  if (flags & WALK_LARGE) {
+    store<u64>(base, load<u64>(base, TLB_large) | largeBit(linear), TLB_large);
+    if (flags & WALK_HUGE) store<u32>(base, 1, TLB_huge);
+  }
+  store<u32>(entry, load<u32>(0, CONTROL_ram) + ram - <u32>tag, TLBENTRY_addend);
+  store<u32>(entry, ram | flags | lists | kind | (writable && !open ? FRAME_CLOSED : 0), TLBENTRY_frame);
   store<u64>(entry, readable && !watched ? tag : EMPTY, TLBENTRY_readTag);
   store<u64>(entry, executable ? tag : EMPTY, TLBENTRY_execTag);
   store<u64>(entry, open ? tag : EMPTY, TLBENTRY_writeTag);
-
-  const index = <u32>(linear >>> 12) & (TLB_ENTRIES - 1);
-  const word = tlbBase(cpu) + ((mode * WORDS_PER_MODE + (index >>> 6)) << 3);
-  const bit = (<u64>1) << (index & 63);
-  setBit(word + TLB_used, bit, true);
-  setBit(word + TLB_global, bit, (flags & WALK_GLOBAL) != 0);
-  setBit(word + TLB_large, bit, (flags & WALK_LARGE) != 0);
-  setBit(word + TLB_closed, bit, writable && !open);
-  if (flags & WALK_HUGE) store<u32>(tlbBase(cpu), 1, TLB_huge);
 
   if (open && load<u32>(0, CONTROL_vcpus) > 1) {
     // Another vCPU may have put its first code on this page meanwhile, and have looked at this TLB before the tag was there.
@@ -218,50 +271,132 @@ export function fillTlb(cpu: usize, mode: u32, linear: u64, page: u32, flags: u3
   }
 }
 
+/** The entry of another mode that translates the page at `page`, or 0. */
+// @ts-ignore: decorator
+@inline
+export function twin(cpu: usize, mode: u32, page: u64): usize {
+  for (let other: u32 = TLB_SUPERVISOR; other <= TLB_SUPERVISOR_SMAP; other++) {
+    if (other == mode) continue;
+    const entry = tlbEntry(cpu, other, page);
+    if (load<u64>(entry, TLBENTRY_readTag) == page) return entry;
+  }
+  return 0;
+}
+
+// -- page-directory entries
+
+// @ts-ignore: decorator
+@inline
+function directory(cpu: usize, region: u64): usize {
+  // Regions of 4 MiB take every other place, which is good enough.
+  return tlbBase(cpu) + TLB_directories + (<usize>(region >>> 21) & (TLB_DIRECTORIES - 1)) * TLBDIRECTORY_SIZE;
+}
+
+/** The page-directory entry for the region at linear address `region` with the rights of the levels above it, if it is remembered; else 0. */
+// @ts-ignore: decorator
+@inline
+export function knownDirectory(cpu: usize, region: u64): u64 {
+  const at = directory(cpu, region);
+  return load<u64>(at, TLBDIRECTORY_tag) == region + 1 ? load<u64>(at, TLBDIRECTORY_entry) : 0;
+}
+
+/** Remembers a page-directory entry that was just used, accessed bits and all. */
+// @ts-ignore: decorator
+@inline
+export function rememberDirectory(cpu: usize, region: u64, entry: u64): void {
+  const at = directory(cpu, region);
+  store<u64>(at, region + 1, TLBDIRECTORY_tag);
+  store<u64>(at, entry, TLBDIRECTORY_entry);
+}
+
+/** INVLPG, whatever its operand, and loads of CR3 forget all of them (4.10.4.1). */
+function forgetDirectories(base: usize): void {
+  const end = base + TLB_directories + TLB_DIRECTORIES * TLBDIRECTORY_SIZE;
+  for (let at = base + TLB_directories; at < end; at += TLBDIRECTORY_SIZE) store<u64>(at, 0, TLBDIRECTORY_tag);
+}
+
+// -- flushes
+
+/** Forgets what is in a list, but for pages that are global if `keepGlobal`; the list is empty then. */
+function flushList(base: usize, kind: u32, keepGlobal: bool): void {
+  const list = listOf(base, kind);
+  const end = listEnd(list);
+  for (let at = list; at < end; at += 2) {
+    const entry = listed(base, at);
+    const frame = load<u32>(entry, TLBENTRY_frame);
+    if (keepGlobal && frame & WALK_GLOBAL) store<u32>(entry, frame & ~kind, TLBENTRY_frame);
+    else {
+      clearEntry(entry);
+      store<u32>(entry, frame & (FRAME_LOCAL | FRAME_GLOBAL) & ~kind, TLBENTRY_frame);
+    }
+  }
+  store<u32>(list, 0, TLBLIST_count);
+}
+
 /** Forgets all translations, or all but those of global pages. */
 export function flushTlb(cpu: usize, keepGlobal: bool): void {
   const base = tlbBase(cpu);
   const activity = load<u32>(cpu, CPU_activity);
   store<u32>(cpu, ACTIVITY_MMU, CPU_activity);
-  for (let word: u32 = 0; word < WORDS; word++) {
-    const at = base + (word << 3);
-    const used = load<u64>(at, TLB_used);
-    if (used == 0) continue;
-    let bits = keepGlobal ? used & ~load<u64>(at, TLB_global) : used;
-    store<u64>(at, used & ~bits, TLB_used);
-    while (bits != 0) {
-      clearEntry(base + ((<usize>(word << 6) + <usize>ctz(bits)) << TLB_ENTRY_SHIFT));
-      bits &= bits - 1;
-    }
+  forgetDirectories(base);
+  flushList(base, FRAME_LOCAL, keepGlobal);
+  if (!keepGlobal) {
+    flushList(base, FRAME_GLOBAL, false);
+    store<u64>(base, 0, TLB_large);
+    store<u32>(base, 0, TLB_huge);
   }
-  if (!keepGlobal) store<u32>(base, 0, TLB_huge);
   forgetJumps(cpu);
   store<u32>(cpu, activity, CPU_activity);
 }
 
 /** Empties every entry, whatever was there: machine memory begins as zeros, and a tag of 0 is page 0. */
 export function resetTlb(cpu: usize): void {
-  const base = tlbBase(cpu);
-  for (let i: u32 = 0; i < TLB_ENTRIES * TLB_MODES; i++) clearEntry(base + ((<usize>i) << TLB_ENTRY_SHIFT));
-  memory.fill(base + TLB_used, 0, TLB_SIZE - TLB_used);
-  forgetJumps(cpu);
+  flushTlb(cpu, false);
+  for (let mode: u32 = 0; mode < TLB_MODES; mode++) clearEntry(tlbEntry(cpu, mode, 0));
+}
+
+// @ts-ignore: decorator
+@inline
+function translates(entry: usize, mask: u64, page: u64): bool {
+  return (load<u64>(entry, TLBENTRY_readTag) & mask) == page || (load<u64>(entry, TLBENTRY_execTag) & mask) == page;
+}
+
+/** Regions of 4 MiB, the largest pages but for those of 1 GiB. */
+const LARGE_MASK: u64 = ~0x3fffff;
+
+// @ts-ignore: decorator
+@inline
+function largeBit(linear: u64): u64 {
+  return (<u64>1) << ((linear >>> 22) & 63);
 }
 
 /** INVLPG: forgets the translations of the page that holds `linear`, global or not, of whatever size it is. */
 export function invalidatePage(cpu: usize, linear: u64): void {
   const base = tlbBase(cpu);
+  forgetDirectories(base);
   for (let mode: u32 = 0; mode < TLB_MODES; mode++) clearEntry(tlbEntry(cpu, mode, linear));
   forgetJumps(cpu);
-  // Other entries of the same large page: 4 MiB is the largest but for 1 GiB pages.
-  const mask: u64 = load<u32>(base, TLB_huge) ? ~0x3fffffff : ~0x3fffff;
-  const page = linear & mask;
-  for (let word: u32 = 0; word < WORDS; word++) {
-    let bits = load<u64>(base + (word << 3), TLB_large) & load<u64>(base + (word << 3), TLB_used);
-    while (bits != 0) {
-      const entry = base + ((<usize>(word << 6) + <usize>ctz(bits)) << TLB_ENTRY_SHIFT);
-      bits &= bits - 1;
-      if ((load<u64>(entry, TLBENTRY_readTag) & mask) == page || (load<u64>(entry, TLBENTRY_execTag) & mask) == page) clearEntry(entry);
+  if (load<u32>(base, TLB_huge)) {
+    invalidateHuge(base, linear & ~0x3fffffff, FRAME_LOCAL);
+    invalidateHuge(base, linear & ~0x3fffffff, FRAME_GLOBAL);
+  } else if (load<u64>(base, TLB_large) & largeBit(linear)) {
+    // Other entries of the same large page.
+    const page = linear & LARGE_MASK;
+    for (let mode: u32 = 0; mode < TLB_MODES; mode++) {
+      let entry = tlbEntry(cpu, mode, page);
+      for (let i: u32 = 0; i < 1024; i++, entry += TLBENTRY_SIZE) {
+        if (load<u32>(entry, TLBENTRY_frame) & WALK_LARGE && translates(entry, LARGE_MASK, page)) clearEntry(entry);
+      }
     }
+  }
+}
+
+function invalidateHuge(base: usize, page: u64, kind: u32): void {
+  const list = listOf(base, kind);
+  const end = listEnd(list);
+  for (let at = list; at < end; at += 2) {
+    const entry = listed(base, at);
+    if (load<u32>(entry, TLBENTRY_frame) & WALK_LARGE && translates(entry, ~0x3fffffff, page)) clearEntry(entry);
   }
 }
 
@@ -270,13 +405,16 @@ export function closePage(page: u32): void {
   const vcpus = load<u32>(0, CONTROL_vcpus);
   for (let i: u32 = 0; i < vcpus; i++) {
     const base = <usize>load<u32>(0, CONTROL_tlbs) + <usize>i * TLB_SIZE;
-    for (let word: u32 = 0; word < WORDS; word++) {
-      let bits = load<u64>(base + (word << 3), TLB_used);
-      while (bits != 0) {
-        const entry = base + ((<usize>(word << 6) + <usize>ctz(bits)) << TLB_ENTRY_SHIFT);
-        bits &= bits - 1;
-        if (load<u32>(entry, TLBENTRY_physicalPage) == page) store<u64>(entry, EMPTY, TLBENTRY_writeTag);
-      }
-    }
+    closeListed(base, page << 12, FRAME_LOCAL);
+    closeListed(base, page << 12, FRAME_GLOBAL);
+  }
+}
+
+function closeListed(base: usize, ram: u32, kind: u32): void {
+  const list = listOf(base, kind);
+  const end = listEnd(list);
+  for (let at = list; at < end; at += 2) {
+    const entry = listed(base, at);
+    if (frameOf(entry) == ram) store<u64>(entry, EMPTY, TLBENTRY_writeTag);
   }
 }
