@@ -9,10 +9,10 @@ import { FakeWindow } from './testing/memory.ts';
 
 const pools: Pool[] = [];
 
-function pool(pcpus: number): Pool {
+function pool(pcpus: number, policy = roundRobin<Vcpu>()): Pool {
   const made = new Pool({
     pcpus,
-    policy: roundRobin<Vcpu>(),
+    policy,
     worker: new URL('./testing/worker.ts', import.meta.url),
     modules: {},
     memory() {
@@ -100,6 +100,40 @@ test('input reaches a VM that sleeps for ever, on a pCPU and waiting for one', a
   await sleep(50);
   sleeper.run.write(0, Buffer.from('b'));
   await expect.poll(sleeper.output).toBe('ab');
+});
+
+test('input that comes after a vCPU halted and before that is known here wakes it', async () => {
+  const policy = roundRobin<Vcpu>();
+  let dispatched: (vcpu: Vcpu) => void = () => {};
+  const on = pool(1, {
+    ...policy,
+    next(pcpu, now) {
+      const decision = policy.next(pcpu, now);
+      if (decision !== undefined) dispatched(decision.entity);
+      return decision;
+    },
+    get waiting() {
+      return policy.waiting;
+    },
+  });
+  const busy = await boot(on, 'spin');
+  busy.run.go();
+  await sleep(30);
+  // It will find nothing to do, and give its pCPU back at once, for `busy` waits.
+  const sleeper = await boot(on, 'echo');
+  let given = false;
+  dispatched = ({ run }) => {
+    if (run !== sleeper.run || given) return;
+    given = true;
+    // As soon as it was sent off: no message of its pCPU is read before this is over.
+    queueMicrotask(() => {
+      const until = performance.now() + 50;
+      while (performance.now() < until);
+      sleeper.run.write(0, Buffer.from('x'));
+    });
+  };
+  sleeper.run.go();
+  await expect.poll(sleeper.output, { timeout: 5000 }).toBe('x');
 });
 
 test('two that spin share one pCPU evenly; what one waits is called ready', async () => {

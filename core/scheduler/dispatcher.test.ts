@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Dispatcher, type Actions } from './dispatcher.ts';
-import { roundRobin } from './round-robin.ts';
+import { roundRobin, SLICE } from './round-robin.ts';
 
 /** A dispatcher over named entities, with what it did written down. */
 function machine(pcpus: number) {
@@ -9,8 +9,10 @@ function machine(pcpus: number) {
   const pressed = new Map<number, boolean>();
   const alarms = new Map<string, number>();
   const done: string[] = [];
+  const slices = new Map<string, number>();
   const actions: Actions<string> = {
-    run(pcpu, entity) {
+    run(pcpu, entity, slice) {
+      slices.set(entity, slice);
       expect(running.has(pcpu), 'a pCPU runs one entity at a time').toBe(false);
       expect([...running.values()], 'an entity runs on one pCPU at a time').not.toContain(entity);
       running.set(pcpu, entity);
@@ -25,7 +27,7 @@ function machine(pcpus: number) {
     running.delete(pcpu);
     dispatcher.stopped(pcpu, stopped, now);
   };
-  return { dispatcher, running, pressed, alarms, done, stop };
+  return { dispatcher, running, pressed, alarms, done, slices, stop };
 }
 
 describe('dispatcher', () => {
@@ -56,6 +58,8 @@ describe('dispatcher', () => {
     expect(m.running.get(0)).toBe('busy');
     m.stop(0, { why: 'blocked' });
     expect(m.running.get(0)).toBe('idle');
+    // Not for ever: it may find work there, and then others may want their turns.
+    expect(m.slices.get('idle')).toBe(0.005);
   });
 
   test('what is blocked does not run until it is woken', () => {
@@ -76,6 +80,48 @@ describe('dispatcher', () => {
     m.running.delete(0);
     m.dispatcher.addPcpu(0, 1);
     expect(m.running).toEqual(new Map([[1, 'b']]));
+  });
+
+  /** Time on a pCPU by entity, of entities that always want to run, on a clock of our own: slices end in time, but for `late` seconds. */
+  function shares(pcpus: number, names: readonly string[], seconds: number, late: (name: string) => number): Map<string, number> {
+    const ran = new Map(names.map((name) => [name, 0]));
+    const ends = new Map<number, { name: string; began: number; end: number }>();
+    let now = 0;
+    const dispatcher = new Dispatcher<string>(roundRobin(SLICE), {
+      run: (pcpu, name, slice) => void ends.set(pcpu, { name, began: now, end: now + Math.min(slice, SLICE) + late(name) }),
+      press: () => {},
+      alarm: () => {},
+    });
+    for (let i = 0; i < pcpus; i++) dispatcher.addPcpu(i, now);
+    for (const name of names) dispatcher.wake(name, now);
+    while (now < seconds) {
+      const [pcpu, turn] = [...ends].reduce((a, b) => (b[1].end < a[1].end ? b : a));
+      now = turn.end;
+      ends.delete(pcpu);
+      ran.set(turn.name, ran.get(turn.name)! + now - turn.began);
+      dispatcher.stopped(pcpu, { why: 'slice' }, now);
+    }
+    return ran;
+  }
+
+  test.each([
+    [1, 2],
+    [2, 3],
+    [2, 5],
+    [3, 4],
+    [4, 4],
+  ])('on %i pCPUs, %i that always want to run get equal shares, and no pCPU idles', (pcpus, count) => {
+    const names = Array.from({ length: count }, (_, i) => `v${i}`);
+    const ran = [...shares(pcpus, names, 10, () => 0).values()];
+    const fair = (10 * pcpus) / count;
+    for (const seconds of ran) expect(Math.abs(seconds - fair)).toBeLessThan(2 * SLICE);
+    expect(ran.reduce((a, b) => a + b)).toBeCloseTo(10 * pcpus, 1);
+  });
+
+  test('turns are equal in number: one that gives back late has more time, and the others have the same', () => {
+    const ran = shares(1, ['a', 'b', 'slow'], 10, (name) => (name === 'slow' ? SLICE / 2 : 0));
+    expect(ran.get('a')! / ran.get('b')!).toBeCloseTo(1, 2);
+    expect(ran.get('slow')! / ran.get('a')!).toBeCloseTo(1.5, 2);
   });
 
   test('whatever happens, no pCPU is idle while someone waits, and pressed means that someone waits', () => {

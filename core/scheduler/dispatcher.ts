@@ -32,6 +32,8 @@ export class Dispatcher<E> {
   readonly #actions: Actions<E>;
   readonly #slots = new Map<number, Slot<E>>();
   readonly #places = new Map<E, Place>();
+  /** What the policy gave an entity last. */
+  readonly #slices = new Map<E, number>();
 
   constructor(policy: Policy<E>, actions: Actions<E>) {
     this.policy = policy;
@@ -75,6 +77,7 @@ export class Dispatcher<E> {
     if (this.#places.get(entity)?.kind === 'on') throw new Error('an entity was forgotten while it was on a pCPU');
     this.policy.remove(entity);
     this.#places.delete(entity);
+    this.#slices.delete(entity);
     this.#relax();
   }
 
@@ -109,6 +112,7 @@ export class Dispatcher<E> {
       if (slot.entity !== undefined) continue;
       const decision = this.policy.next(pcpu, now);
       if (decision === undefined) break;
+      this.#slices.set(decision.entity, decision.slice);
       this.#put(pcpu, slot, decision.entity, decision.slice, now);
     }
     // Nobody waits for a turn: idle pCPUs take halted entities back, and wait with them more exactly than an alarm does.
@@ -117,7 +121,8 @@ export class Dispatcher<E> {
         if (slot.entity !== undefined) continue;
         const entity = this.#firstHalted();
         if (entity === undefined) break;
-        this.#put(pcpu, slot, entity, Infinity, now);
+        // It may have work again before others have: no more of it at once than it would get in its turn.
+        this.#put(pcpu, slot, entity, this.#slices.get(entity)!, now);
       }
     }
     this.#relax();
