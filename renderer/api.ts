@@ -13,6 +13,9 @@ export function useApi(): RingsideApi {
   return current;
 }
 
+/** The shortcut for a new VM: a browser keeps Ctrl+N for itself. */
+export const newVmKey = (): string => (useApi().shell === 'browser' ? 'Alt+N' : 'Ctrl+N');
+
 /** Rejections are plain objects (they cross Electron's bridge); anything else is a fault of ours and is shown as it is. */
 export function toCallError(reason: unknown): CallError {
   if (typeof reason === 'object' && reason !== null && 'message' in reason) {

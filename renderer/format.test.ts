@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { fileName, formatBytes, formatCount, formatDuration, formatMiB, formatPercent } from './format.ts';
+import { fileName, formatBytes, formatCount, formatDuration, formatMiB, formatPercent, formatShare } from './format.ts';
 
 it('writes sizes with binary units', () => {
   expect(formatBytes(0, 'en')).toBe('0 B');
@@ -21,6 +21,13 @@ it('shows small fractions with a decimal', () => {
   expect(formatPercent(0, 'en')).toBe('0%');
   expect(formatPercent(0.012, 'en')).toBe('1.2%');
   expect(formatPercent(0.42, 'en')).toBe('42%');
+});
+
+it('shows very small parts with two digits', () => {
+  expect(formatShare(0, 'en')).toBe('0%');
+  expect(formatShare(0.000_048, 'en')).toBe('0.0048%');
+  expect(formatShare(0.0123, 'en')).toBe('1.2%');
+  expect(formatShare(0.996, 'en')).toBe('100%');
 });
 
 it('writes durations', () => {

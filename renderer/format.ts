@@ -24,6 +24,12 @@ export function formatPercent(fraction: number, locale: string): string {
   );
 }
 
+/** A part that may be very small: 0.00048 -> "0.048%". Two significant digits below a tenth. */
+export function formatShare(fraction: number, locale: string): string {
+  const digits = fraction > 0 && fraction < 0.0995 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 };
+  return new Intl.NumberFormat(locale, { style: 'percent', ...digits }).format(fraction);
+}
+
 /** A rate or a count with an SI-like suffix: 12.3 k, 4.56 M. Three significant digits. */
 export function formatCount(value: number, locale: string): string {
   const steps = [

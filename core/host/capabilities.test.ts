@@ -41,13 +41,13 @@ describe('hardware', () => {
   });
 
   test.each([
-    ['usable', { flags: 'vmx', kvm: 'usable' as const }, /may be used/],
-    ['no permission', { flags: 'svm', kvm: 'denied' as const }, /may not open \/dev\/kvm/],
-    ['not offered', { flags: 'vmx' }, /VT-x.*missing/],
+    ['usable', { flags: 'vmx', kvm: 'usable' as const }, /\/dev\/kvm\) is there\. Ringside does not use it yet\./],
+    ['no permission', { flags: 'svm', kvm: 'denied' as const }, /may not open \/dev\/kvm.*does not use it yet/],
+    ['not offered', { flags: 'vmx' }, /VT-x.*missing.*does not use it yet/],
     ['inside a VM', { flags: 'hypervisor' }, /itself a virtual machine/],
     ['no sign of it', {}, /none, or it is off in the BIOS/],
     ['not an x86', { over: { arch: 'arm64' } }, /not an x86/],
-    ['macOS', { over: { platform: 'darwin' as const } }, /on macOS/],
+    ['macOS', { over: { platform: 'darwin' as const } }, /macOS.*does not use it yet/],
   ])('advice: %s', (_name, change, words) => {
     expect(hardware(probe(change)).advice.join(' ')).toMatch(words);
   });

@@ -68,6 +68,8 @@ export const thisHost: Probe = {
   },
 };
 
+const NOT_USED = 'Ringside does not use it yet.';
+
 export function hardware(probe: Probe = thisHost): Hardware {
   return probe.platform === 'linux' ? linux(probe) : elsewhere(probe);
 }
@@ -95,13 +97,15 @@ function linux(probe: Probe): Hardware {
   const nodes = probe.names('/sys/devices/system/node').filter((name) => /^node\d+$/.test(name)).length;
   const advice: string[] = [];
   advice.push('Ringside’s own processor runs every system here: no driver, no administrator and no BIOS setting is needed.');
-  if (kvm === 'usable') advice.push('The host’s hardware virtualization (/dev/kvm) is there and may be used.');
+  if (kvm === 'usable') advice.push(`The host’s hardware virtualization (/dev/kvm) is there. ${NOT_USED}`);
   if (kvm === 'no-permission')
-    advice.push('The host’s hardware virtualization is there, but this user may not open /dev/kvm; a member of the group "kvm" may.');
+    advice.push(
+      `The host’s hardware virtualization is there, but this user may not open /dev/kvm; a member of the group "kvm" may. ${NOT_USED}`,
+    );
   if (kvm === 'absent') {
     if (virtualization === 'vt-x' || virtualization === 'amd-v') {
       advice.push(
-        `The CPU has ${name(virtualization)}, but the system does not offer it (/dev/kvm is missing): the kvm module is not loaded, or it is off in the BIOS.`,
+        `The CPU has ${name(virtualization)}, but the system does not offer it (/dev/kvm is missing): the kvm module is not loaded, or it is off in the BIOS. ${NOT_USED}`,
       );
     } else if (x86 && inVm) {
       advice.push('This host is itself a virtual machine and is given no hardware virtualization.');
@@ -136,7 +140,7 @@ function elsewhere(probe: Probe): Hardware {
   const advice = ['Ringside’s own processor runs every system here: no driver, no administrator and no BIOS setting is needed.'];
   const systems: Partial<Record<NodeJS.Platform, string>> = { darwin: 'macOS', win32: 'Windows' };
   const system = systems[probe.platform] ?? probe.platform;
-  advice.push(`The host’s hardware virtualization is used on Linux only; on ${system} Ringside does without it.`);
+  advice.push(`Whether ${system} has hardware virtualization is not looked for. ${NOT_USED}`);
   const vendor = /intel/i.test(probe.model)
     ? 'GenuineIntel'
     : /amd/i.test(probe.model)

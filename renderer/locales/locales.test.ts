@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { LOAD_STATES } from '../stores/load-history.ts';
+import { ACTIVITIES, CLASSES, LOAD_STATES } from '../stores/load-history.ts';
 import { en } from './en.ts';
 import { i18n, setLanguage } from './index.ts';
 import { zh } from './zh.ts';
@@ -49,6 +49,12 @@ describe('locales', () => {
       expect(english.has(`cpu.${state}`)).toBe(true);
       expect(english.has(`cpu.hints.${state}`)).toBe(true);
     }
+  });
+
+  it('name every activity and every class of instructions', () => {
+    for (const name of ACTIVITIES)
+      for (const key of [`cpu.activity.${name}`, `cpu.activityHints.${name}`]) expect(english.has(key)).toBe(true);
+    for (const name of CLASSES) for (const key of [`cpu.class.${name}`, `cpu.classHints.${name}`]) expect(english.has(key)).toBe(true);
   });
 
   it('are compiled without a mistake and switched live', () => {

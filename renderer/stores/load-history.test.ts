@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LoadSample } from '../../electron/ipc.ts';
-import { LOAD_STATES, LoadHistory, stack } from './load-history.ts';
+import { ACTIVITIES, LOAD_STATES, LoadHistory, stack } from './load-history.ts';
 
 const START = 1_700_000_000_000;
 
@@ -91,13 +91,27 @@ describe('LoadHistory', () => {
     expect(history.latestInstructions()).toBe(2e6);
   });
 
+  it('keeps what was done in the vCPU’s time, and instructions by class', () => {
+    const history = new LoadHistory(10);
+    history.push(sample(0, 0.2));
+    history.push(sample(1, 0.4));
+    const { activities } = history.stretch(60, START + 1000, 600);
+    expect(activities[ACTIVITIES.indexOf('translated')]!.map((v) => v!.toFixed(2))).toEqual(['0.20', '0.40']);
+    expect(activities[ACTIVITIES.indexOf('interpreted')]!.map((v) => v!.toFixed(2))).toEqual(['0.10', '0.10']);
+    expect(history.classes(60, START + 1000)).toEqual([
+      { name: 'innocuous', now: 2e6 - 2e4 - 2e3, average: 1.5e6 - 1.5e4 - 1.5e3 },
+      { name: 'sensitive', now: 2e3, average: 1.5e3 },
+      { name: 'privileged', now: 2e4, average: 1.5e4 },
+    ]);
+  });
+
   it('sums exits up by reason, those that began later too', () => {
     const history = new LoadHistory();
     history.push(sample(0, 0.1));
     history.push(sample(1, 0.1, { exits: { hlt: 10, 'port in': 40 } }));
     expect(history.exits(60, START + 1000)).toEqual([
-      { reason: 'port in', now: 40, average: 20 },
-      { reason: 'hlt', now: 10, average: 10 },
+      { name: 'port in', now: 40, average: 20 },
+      { name: 'hlt', now: 10, average: 10 },
     ]);
     expect(history.exits(60, START - 1)).toEqual([]);
   });

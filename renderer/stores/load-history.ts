@@ -2,30 +2,46 @@
  * The last hour of one VM's load, in typed arrays used as rings: a sample costs a few stores and no garbage.
  * Fractions are of the sampling interval; rates are per second.
  */
-import type { LoadSample, VcpuLoad } from '../../electron/ipc.ts';
+import type { Activities, LoadSample, VcpuLoad } from '../../electron/ipc.ts';
 
 /** From the axis upwards, as they are stacked. */
 export const LOAD_STATES = ['guestUser', 'guestKernel', 'vmm', 'ready', 'blocked', 'halted'] as const satisfies readonly (keyof VcpuLoad)[];
 export type LoadState = (typeof LOAD_STATES)[number];
+/** What was done while the vCPU executed, stacked likewise. */
+export const ACTIVITIES = [
+  'translated',
+  'interpreted',
+  'decoding',
+  'compiling',
+  'mmu',
+  'devices',
+] as const satisfies readonly (keyof Activities)[];
+export type Activity = (typeof ACTIVITIES)[number];
+export const CLASSES = ['innocuous', 'sensitive', 'privileged'] as const;
+export type InstructionClass = (typeof CLASSES)[number];
 
 /** Samples kept: an hour at one a second. */
 export const HISTORY_SAMPLES = 3600;
 /** A hole wider than this many seconds is drawn as one. */
 export const GAP_SECONDS = 3;
+const FRACTIONS = LOAD_STATES.length + ACTIVITIES.length;
 
 /** A stretch of the history, ready to draw: `times` in seconds since the epoch; null where nothing is known. */
 export interface Stretch {
   readonly times: number[];
   /** One array per entry of LOAD_STATES: fraction of the interval. */
   readonly states: (number | null)[][];
+  /** One array per entry of ACTIVITIES: likewise. */
+  readonly activities: (number | null)[][];
   readonly instructions: (number | null)[];
 }
 
-export interface ExitRow {
-  readonly reason: string;
-  /** In the newest sample, per second. */
+/** Rates of one kind of event, per second. */
+export interface RateRow<K extends string = string> {
+  readonly name: K;
+  /** In the newest sample. */
   readonly now: number;
-  /** Over the stretch, per second. */
+  /** Over the stretch. */
   readonly average: number;
 }
 
@@ -35,9 +51,11 @@ export class LoadHistory {
   readonly #times: Float64Array;
   /** Seconds. */
   readonly #intervals: Float32Array;
-  /** [vcpu][state] */
+  /** [vcpu][state, then activity] */
   readonly #fractions: Float32Array[][] = [];
+  /** [vcpu], and of the VM, by class */
   readonly #instructions: Float64Array[] = [];
+  readonly #classes: readonly Float64Array[];
   readonly #exits = new Map<string, Float32Array>();
   #next = 0;
   #length = 0;
@@ -46,6 +64,7 @@ export class LoadHistory {
     this.capacity = capacity;
     this.#times = new Float64Array(capacity);
     this.#intervals = new Float32Array(capacity);
+    this.#classes = CLASSES.map(() => new Float64Array(capacity));
   }
 
   get length(): number {
@@ -74,8 +93,15 @@ export class LoadHistory {
       const load = sample.vcpus[vcpu];
       const rows = this.#fractions[vcpu]!;
       for (const [i, state] of LOAD_STATES.entries()) rows[i]![slot] = load ? clamp(load[state] / sample.interval) : 0;
+      for (const [i, activity] of ACTIVITIES.entries())
+        rows[LOAD_STATES.length + i]![slot] = load ? clamp(load.activities[activity] / sample.interval) : 0;
       this.#instructions[vcpu]![slot] = load ? load.instructions / sample.interval : 0;
     }
+    const rate = (pick: (load: VcpuLoad) => number): number => sample.vcpus.reduce((sum, load) => sum + pick(load), 0) / sample.interval;
+    const [innocuous, sensitive, privileged] = this.#classes;
+    sensitive![slot] = rate((load) => load.sensitive);
+    privileged![slot] = rate((load) => load.privileged);
+    innocuous![slot] = rate((load) => Math.max(0, load.instructions - load.sensitive - load.privileged));
     for (const reason of Object.keys(sample.exits)) {
       if (!this.#exits.has(reason)) this.#exits.set(reason, new Float32Array(this.capacity));
     }
@@ -87,13 +113,13 @@ export class LoadHistory {
     const first = this.#first(end - seconds * 1000);
     const last = this.#last(end);
     const per = Math.max(1, Math.ceil(seconds / points));
-    const out: Stretch = { times: [], states: LOAD_STATES.map(() => []), instructions: [] };
+    const out: Stretch = { times: [], states: LOAD_STATES.map(() => []), activities: ACTIVITIES.map(() => []), instructions: [] };
     const chosen = vcpu === undefined ? [...this.#fractions.keys()] : [vcpu];
     let previous = 0;
     for (let age = first; age >= last;) {
       // Buckets lie on whole multiples of their length, so that points do not jitter as time passes.
       const bucket = Math.floor(this.#times[this.#slot(age)]! / (per * 1000));
-      const sums = new Float64Array(LOAD_STATES.length);
+      const sums = new Float64Array(FRACTIONS);
       let instructions = 0;
       let count = 0;
       let time = 0;
@@ -137,19 +163,27 @@ export class LoadHistory {
   }
 
   /** Exits of the last `seconds` up to `end` (ms), most frequent first. */
-  exits(seconds: number, end: number): ExitRow[] {
+  exits(seconds: number, end: number): RateRow[] {
+    return this.#rates([...this.#exits], seconds, end).sort((a, b) => b.average - a.average || a.name.localeCompare(b.name));
+  }
+
+  /** Instructions by class, in the order of CLASSES. */
+  classes(seconds: number, end: number): RateRow<InstructionClass>[] {
+    const named = CLASSES.map((name, i) => [name, this.#classes[i]!] as const);
+    return this.#rates(named, seconds, end);
+  }
+
+  #rates<K extends string>(rings: readonly (readonly [K, ArrayLike<number>])[], seconds: number, end: number): RateRow<K>[] {
     const first = this.#first(end - seconds * 1000);
     const last = this.#last(end);
     if (first < last) return [];
     let time = 0;
     for (let age = first; age >= last; age--) time += this.#intervals[this.#slot(age)]!;
-    return [...this.#exits]
-      .map(([reason, ring]) => {
-        let sum = 0;
-        for (let age = first; age >= last; age--) sum += ring[this.#slot(age)]! * this.#intervals[this.#slot(age)]!;
-        return { reason, now: ring[this.#slot(last)]!, average: sum / time };
-      })
-      .sort((a, b) => b.average - a.average || a.reason.localeCompare(b.reason));
+    return rings.map(([name, ring]) => {
+      let sum = 0;
+      for (let age = first; age >= last; age--) sum += ring[this.#slot(age)]! * this.#intervals[this.#slot(age)]!;
+      return { name, now: ring[this.#slot(last)]!, average: sum / time };
+    });
   }
 
   /** Busy fraction (all but idle and blocked), averaged over the vCPUs, for each of the last `count` seconds up to `end` (ms); NaN: unknown. */
@@ -194,7 +228,7 @@ export class LoadHistory {
 
   #rows(vcpu: number): void {
     while (this.#fractions.length <= vcpu) {
-      this.#fractions.push(LOAD_STATES.map(() => new Float32Array(this.capacity)));
+      this.#fractions.push(Array.from({ length: FRACTIONS }, () => new Float32Array(this.capacity)));
       this.#instructions.push(new Float64Array(this.capacity));
     }
   }
@@ -203,9 +237,9 @@ export class LoadHistory {
 /** Time stamps of a vCPU that was just being switched can put a hair more than the interval into a state. */
 const clamp = (fraction: number): number => (fraction > 1 ? 1 : fraction > 0 ? fraction : 0);
 
-function append(out: Stretch, time: number, states: number[] | null, instructions: number | null): void {
+function append(out: Stretch, time: number, fractions: number[] | null, instructions: number | null): void {
   out.times.push(time);
-  for (const [i, row] of out.states.entries()) row.push(states ? states[i]! : null);
+  for (const [i, row] of [...out.states, ...out.activities].entries()) row.push(fractions ? fractions[i]! : null);
   out.instructions.push(instructions);
 }
 

@@ -66,6 +66,14 @@ describe.skipIf(CHROMIUM === undefined)('the app in a browser', () => {
       await page.getByRole('heading', { name: 'Welcome to Ringside' }).waitFor();
       const card = page.getByRole('region', { name: 'This computer' });
       expect(await card.innerText()).toMatch(/Virtualization hardware\s+\S/);
+      // It has a use for none of it yet, and says so wherever there is some.
+      expect(await card.innerText()).toMatch(/does not (use it yet|need any)/);
+    });
+
+    it('says how to make a VM by keyboard in a browser, which keeps Ctrl+N for itself', async () => {
+      await page.getByRole('button', { name: 'New', exact: true }).hover();
+      await page.getByRole('tooltip', { name: 'Make a new VM (Alt+N)' }).waitFor();
+      await page.getByRole('heading', { name: 'Welcome to Ringside' }).hover();
     });
 
     it('boots the built-in guest by one button, to a prompt that answers', async () => {
@@ -101,6 +109,21 @@ describe.skipIf(CHROMIUM === undefined)('the app in a browser', () => {
       await expect.poll(() => load(page, 'Guest user'), SOON).toBeLessThan(10);
       const exits = page.getByRole('region', { name: 'Exits by reason' });
       expect(await exits.getByRole('row').count()).toBeGreaterThan(2);
+    });
+
+    it('shows where the time goes, instructions by class and what was translated', async () => {
+      await page.getByRole('tab', { name: 'Console' }).click();
+      await type(page, 'spin 8');
+      await page.getByRole('tab', { name: 'CPU' }).click();
+      const time = page.getByRole('region', { name: 'Where the time goes' });
+      const percent = async (name: string): Promise<number> =>
+        Number.parseFloat(await time.getByRole('row', { name }).getByRole('cell').first().innerText());
+      await expect.poll(() => percent('Translated code'), SOON).toBeGreaterThan(50);
+      const classes = page.getByRole('region', { name: 'Instructions by class' });
+      await expect.poll(() => classes.getByRole('row', { name: 'Innocuous' }).innerText(), SOON).toMatch(/\d[\d.]* M/);
+      const translation = page.getByRole('region', { name: 'Translation' });
+      await expect.poll(() => translation.innerText(), SOON).toMatch(/[1-9]\d* now, [1-9]/);
+      await expect.poll(() => percent('Translated code'), SOON).toBeLessThan(20);
     });
 
     it('pauses and resumes, and says in words why a button cannot be used', async () => {
