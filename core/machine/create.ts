@@ -42,6 +42,9 @@ export function createMachine({ memoryMiB, vcpus, cpu }: MachineOptions): Create
   control.recordsNext = place.records;
   control.translations = place.translations;
   control.slots = place.slots;
+  control.modules = place.modules;
+  control.modulesEnd = place.modulesEnd;
+  control.requests = place.requests;
   control.ram = place.ram;
   control.ramSize = place.ramSize;
   control.ramLow = place.ramLow;

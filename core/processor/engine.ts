@@ -43,19 +43,16 @@ export interface TranslatorHost {
   readonly table: WebAssembly.Table;
   readonly trap: WebAssembly.ModuleImports;
   readonly helpers: WebAssembly.ModuleImports;
-  /** Forgets all decoded code; not while any is executed. */
-  forget(): void;
   note?(text: string): void;
 }
 
 /** A translator, as the engine sees it (core/translator). */
 export interface TranslatorHooks {
-  /** A run begins. */
-  enter(): void;
+  /** A run of a vCPU begins, and is over. */
+  enter(cpu: number): void;
+  leave(cpu: number): void;
   /** The block that begins with `record` is hot. */
   request(cpu: number, record: number): void;
-  /** All decoded code was forgotten. */
-  forgotten(): void;
 }
 
 export interface EngineOptions {
@@ -124,15 +121,19 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
     table: interpreter.table as WebAssembly.Table,
     trap: trap as WebAssembly.ModuleImports,
     helpers: exports as WebAssembly.ModuleImports,
-    forget: () => helpers.forgetCode(),
   });
   // Decoding again is cheap where nothing was translated; memory is not.
   if (!translator) control.recordsEnd = Math.min(control.recordsEnd, control.records + RECORDS_INTERPRETED * Record.size);
   const execute = interpreter.run as Engine['run'];
   return {
     run(cpu, budget) {
-      translator?.enter();
-      const exit = execute(cpu, budget);
+      let exit: number;
+      translator?.enter(cpu);
+      try {
+        exit = execute(cpu, budget);
+      } finally {
+        translator?.leave(cpu);
+      }
       const at = (cpu + Cpu.offsets.activity) >>> 2;
       if (exit === EXIT_BUDGET) {
         const { endedInterpreted, endedTranslated } = Cpu.offsets;

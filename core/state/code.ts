@@ -102,7 +102,7 @@ export const CodePage = struct('CodePage', {
   dependents: 'u32',
   /** Which 64-byte chunks hold decoded instructions. */
   chunks: 'u64',
-  /** Counts how often code in it became stale. */
+  /** `Translations.clock` when code in it last became stale. */
   generation: 'u32',
   /**
    * Bits 1..5: how often translations of code in it became stale soon after they were made; the more, the longer until the next. Bit 0: 1 if

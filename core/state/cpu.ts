@@ -205,6 +205,8 @@ export const Cpu = struct('Cpu', {
    * its stamp only; outside 64-bit mode they are for code of a flat CS.
    */
   jumps: ['v128', JUMPS],
+  /** While it runs, `Translations.epoch` as the run began; else 0. */
+  epoch: 'u32',
 });
 
 /** CR0.EM and CR0.TS are clear: x87 instructions do not raise #NM. */

@@ -3,7 +3,7 @@ import { CODE_HASH_ENTRIES, CodeHash, CodePage, Record } from './code.ts';
 import { Cpu } from './cpu.ts';
 import { struct } from './struct.ts';
 import { Tlb } from './tlb.ts';
-import { Slot, TRANSLATIONS, Translations } from './translation.ts';
+import { Slot, TRANSLATION_REQUESTS, TranslationRequest, TRANSLATIONS, Translations } from './translation.ts';
 
 export const PAGE = 4096;
 export const MIB = 1 << 20;
@@ -41,11 +41,14 @@ export const Control = struct('Control', {
   codeLock: 'u32',
   /** Times that a block is entered before its translation is asked for; 0: never. */
   translateAfter: 'u32',
-  /** Which translator's slots the records hold (a number for each engine): another's are forgotten first. */
-  translator: 'u32',
   /** A `Translations` structure, and TRANSLATIONS times `Slot`. */
   translations: 'u32',
   slots: 'u32',
+  /** The ring of translations' modules. */
+  modules: 'u32',
+  modulesEnd: 'u32',
+  /** The ring of `TranslationRequest`. */
+  requests: 'u32',
   /** The handler that is the first slot of translated code. */
   firstSlot: 'u32',
   /** Counts how often all decoded code was forgotten. */
@@ -79,6 +82,9 @@ export interface Layout {
   readonly recordsEnd: number;
   readonly translations: number;
   readonly slots: number;
+  readonly modules: number;
+  readonly modulesEnd: number;
+  readonly requests: number;
   readonly ram: number;
   /** WebAssembly pages (64 KiB). */
   readonly pages: number;
@@ -87,6 +93,8 @@ export interface Layout {
 /** Room for decoded code: 512 Ki records, of which the interpreter by itself uses no more than 160 Ki. */
 const RECORDS = 512 * 1024 * Record.size;
 export const RECORDS_INTERPRETED = 160 * 1024;
+/** Room for the bytes of translations' modules: what V8 makes of them is several times that. */
+const MODULES = 12 * MIB;
 /** Room for the state of all devices, consoles' rings included. */
 const DEVICES = 2 * MIB;
 
@@ -107,6 +115,8 @@ export function layout(vcpus: number, ramSize: number): Layout {
   const recordsEnd = records + RECORDS;
   const translations = take(Translations.size);
   const slots = take(TRANSLATIONS * Slot.size);
+  const modules = take(MODULES);
+  const requests = take(TRANSLATION_REQUESTS * TranslationRequest.size);
   at = Math.ceil(at / 0x10000) * 0x10000;
   const ram = take(ramSize);
   return {
@@ -122,6 +132,9 @@ export function layout(vcpus: number, ramSize: number): Layout {
     recordsEnd,
     translations,
     slots,
+    modules,
+    modulesEnd: modules + MODULES,
+    requests,
     ram,
     pages: Math.ceil(at / 0x10000),
   };

@@ -101,14 +101,30 @@ function buildDispatch(handlerType: number, codeHash: number, flush: number): Fu
   return f;
 }
 
-/** `codeHash`: Control.codeHash. */
+/**
+ * Stands in each slot whose function is not there yet in this thread: has it fetched, and goes on with the record's handler as it is then. Flags may
+ * be pending, as for any region; for the interpreter they must not.
+ */
+function buildAbsent(handlerType: number, materialize: number, flush: number): FunctionBuilder {
+  const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
+  const [cpu, record] = [f.param(0), f.param(1)];
+  f.call(materialize, [cpu, record]);
+  const handler = f.let(op('i32.load', [record], Record.offsets.handler));
+  f.if(i32.lt_u(handler, i32.const(HANDLERS)), () => f.call(flush, [cpu, i32.const(0), i64.const(0), i64.const(0)]));
+  f.returnCallIndirect(handlerType, [cpu, record], handler);
+  return f;
+}
+
+/** `codeHash`: Control.codeHash. Imports `host.materialize(cpu, record)`. */
 export function buildGlue(codeHash: number): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory();
   module.importTable();
+  const materialize = module.importFunction('host', 'materialize', ['i32', 'i32'], []);
   const type = module.type(['i32', 'i32'], ['i32']);
   const flush = module.function(buildFlush());
   module.exportFunction('flush', flush);
+  module.exportFunction('absent', module.function(buildAbsent(type, materialize, flush)));
   module.exportFunction('dispatch', module.function(buildDispatch(type, codeHash, flush)));
   return module.encode();
 }

@@ -72,8 +72,6 @@ export interface Counter {
   (name: Count, by?: number): void;
   /** A vCPU was held up for so many microseconds. */
   hold(microseconds: number): void;
-  /** Nothing is installed any more. */
-  none(): void;
 }
 
 /** Writes what `translationStatistics` reads. */
@@ -85,9 +83,6 @@ export function counter(buffer: ArrayBufferLike): Counter {
     hold(microseconds: number): void {
       const index = at('longestHold');
       if (microseconds > Atomics.load(words, index)) Atomics.store(words, index, Math.round(microseconds));
-    },
-    none(): void {
-      for (const name of ['liveRegions', 'liveModules', 'liveBytes'] as const) Atomics.store(words, at(name), 0);
     },
   });
 }

@@ -1,183 +1,127 @@
-/** Translates hot blocks of one machine, in one thread: chosen by `find` (processor/assembly/run.ts), entered through the table of handlers. */
+/**
+ * Translation as one vCPU's thread sees it: it asks for what is hot, and takes over modules that were compiled, here or in another thread, when it
+ * first comes to one of their functions.
+ */
 import type { TranslatorHost, TranslatorHooks } from '../processor/engine.ts';
 import { HANDLERS } from '../processor/handlers.ts';
-import {
-  BlockHeader, CodePage, CODE_16, Control, Cpu, Dependent, HANDLER_COUNT, PAGE, Record, REGION_PAGES, Slot, TRANSLATIONS, Translations,
-} from '../state/index.ts'; // prettier-ignore
-import { whileLocked } from './codelock.ts';
-import { buildModule } from './compile.ts';
+import { ACTIVITY_COMPILING, ACTIVITY_TRANSLATED, BlockHeader, Control, Cpu, TRANSLATIONS } from '../state/index.ts';
+import { Cache } from './cache.ts';
+import { BATCH, Compiler, type CompilerOptions } from './compiler.ts';
 import { buildGlue } from './glue.ts';
-import { Finder } from './finder.ts';
-import type { Region } from './region.ts';
-import { counter, type Counter } from './statistics.ts';
+import { Requests } from './requests.ts';
 
-const R = Record.offsets;
-
-export interface TranslatorOptions {
-  /** Times a block is entered before it is translated. */
+export interface TranslatorOptions extends CompilerOptions {
+  /** Times a block is entered before its translation is asked for. */
   readonly after?: number;
-  /** Regions that are compiled together, if they come in time. */
-  readonly batch?: number;
-  /** Told of every region, before it is compiled. */
-  readonly onRegion?: (region: Region) => void;
+  /** Wakes who compiles. Absent: this thread compiles, while the vCPU waits. */
+  readonly wake?: () => void;
 }
 
 const AFTER = 1000;
-const BATCH = 16;
+/** What waits for company that does not come is compiled by itself after so many more entries. */
+const PATIENCE = 32;
+/** Entries after which a request that was lost is made again. */
+const AGAIN = 0xffff;
+const ENTRIES = BlockHeader.offsets.entries - BlockHeader.size;
 
 export class Translator implements TranslatorHooks {
   readonly #host: TranslatorHost;
   readonly #options: TranslatorOptions;
-  readonly #view: DataView;
-  readonly #control;
-  readonly #translations;
-  readonly #count: Counter;
-  readonly #finder: Finder;
-  readonly #glue: WebAssembly.Exports;
   readonly #words: Int32Array;
-  #queue: { record: number; page: number; mode: number }[] = [];
-  #slots = 0;
-  readonly #id = 1 + Math.floor(Math.random() * 0xffff_fffe);
+  readonly #after: number;
+  readonly #cache: Cache;
+  readonly #requests: Requests;
+  readonly #compiler: Compiler | undefined;
+  /** What a module imports. */
+  readonly #imports: WebAssembly.Imports;
+  readonly #absent: WebAssembly.ExportValue;
+  /** The module of which this thread's table has a function, by slot. */
+  readonly #present = new Map<number, number>();
+  #epoch = 0;
+  #asked = 0;
 
   constructor(host: TranslatorHost, options: TranslatorOptions = {}) {
+    const { memory, table, trap, helpers } = host;
     this.#host = host;
     this.#options = options;
-    this.#view = new DataView(host.memory.buffer);
-    this.#control = Control.view(host.memory.buffer, 0);
-    this.#translations = Translations.view(host.memory.buffer, this.#control.translations);
-    this.#count = counter(host.memory.buffer);
-    this.#words = new Int32Array(host.memory.buffer);
-    this.#finder = new Finder(host.memory);
-    const { memory, table } = host;
-    this.#glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue(this.#control.codeHash)), { env: { memory, table } }).exports;
+    this.#words = new Int32Array(memory.buffer);
+    this.#after = options.after ?? AFTER;
+    const control = Control.view(memory.buffer, 0);
+    control.translateAfter = this.#after;
+    this.#cache = new Cache(memory.buffer);
+    this.#requests = new Requests(memory.buffer);
+    this.#compiler = options.wake ? undefined : new Compiler(memory, { note: host.note, ...options });
+    const env = { memory, table };
+    const glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue(control.codeHash)), {
+      env,
+      host: { materialize: (cpu: number, record: number) => this.#materialize(cpu, record >>> 0) },
+    }).exports;
+    this.#imports = { env, trap, helper: { ...helpers, ...(glue as WebAssembly.ModuleImports) } };
+    this.#absent = glue['absent']!;
+    for (let slot = 0; slot < TRANSLATIONS; slot++) table.set(HANDLERS + slot, this.#absent);
   }
 
-  /** Before a run of this engine: the last may have been another's, whose slots mean nothing here. */
-  enter(): void {
-    const control = this.#control;
-    const full = this.#slots + 2 * (this.#options.batch ?? BATCH) > TRANSLATIONS;
-    if (control.translator !== this.#id || full) {
-      const began = control.translator !== 0 || full;
-      control.translator = this.#id;
-      control.translateAfter = this.#options.after ?? AFTER;
-      if (began) this.#host.forget();
-    }
+  enter(cpu: number): void {
+    const at = (cpu + Cpu.offsets.epoch) >> 2;
+    let epoch: number;
+    do {
+      epoch = this.#cache.epoch;
+      Atomics.store(this.#words, at, epoch);
+    } while (this.#cache.epoch !== epoch);
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    for (const [slot, serial] of this.#present)
+      if (this.#cache.serial(slot) !== serial) {
+        this.#host.table.set(HANDLERS + slot, this.#absent);
+        this.#present.delete(slot);
+      }
   }
 
-  forgotten(): void {
-    this.#queue = [];
-    for (let i = 0; i < this.#slots; i++) this.#host.table.set(HANDLERS + i, null);
-    this.#slots = 0;
-    this.#count.none();
+  leave(cpu: number): void {
+    Atomics.store(this.#words, (cpu + Cpu.offsets.epoch) >> 2, 0);
   }
 
   request(cpu: number, record: number): void {
-    const v = this.#view;
-    const mode = v.getUint32(cpu + Cpu.offsets.codeSize, true);
-    if (mode === CODE_16) return;
-    const first = !this.#queue.some((q) => q.record === record);
-    const page = v.getUint32(record - BlockHeader.size + BlockHeader.offsets.page, true);
-    if (first) this.#queue.push({ record, page, mode });
-    if (!first || this.#queue.length >= (this.#options.batch ?? BATCH)) this.#flush();
-  }
-
-  #flush(): void {
+    const more = (this.#words[(record + ENTRIES) >> 2]! - this.#after) | 0;
+    if (!this.#compiler) {
+      if (more !== 0 && (more & AGAIN) !== 0) return;
+      if (this.#requests.put(cpu, record)) this.#options.wake!();
+      else this.#cache.refuse({ record, generation: this.#cache.generation }, false);
+      return;
+    }
     const began = performance.now();
-    const queue = this.#queue;
-    this.#queue = [];
-    const found: { region: Region; original: number }[] = [];
-    for (const { record, page, mode } of queue) {
-      if (this.#view.getUint32(record + R.handler, true) !== HANDLER_COUNT) continue;
-      const region = this.#finder.find(record, page, mode);
-      if (region) found.push({ region, original: this.#finder.handler(record) });
-      // Not worth a translation, ever.
-      else this.#view.setUint32(record + R.handler, this.#finder.handler(record), true);
+    if (more < PATIENCE || this.#asked === 0) {
+      this.#requests.put(cpu, record);
+      this.#asked++;
     }
-    if (found.length === 0 || this.#slots + found.length > TRANSLATIONS) return;
-    for (const { region } of found) this.#options.onRegion?.(region);
-    const searched = performance.now();
-    const bytes = this.#build(found);
-    const built = performance.now();
-    if (bytes) this.#install(found, bytes);
-    const done = performance.now();
-    this.#count('finding', (searched - began) * 1000);
-    this.#count('building', (built - searched) * 1000);
-    this.#count('compiling', (done - built) * 1000);
-    this.#count.hold((done - began) * 1000);
+    if (more < PATIENCE && this.#asked < (this.#options.batch ?? BATCH)) return;
+    this.#asked = 0;
+    while (this.#compiler.work());
+    this.#cache.count.hold((performance.now() - began) * 1000);
   }
 
-  #build(found: { region: Region; original: number }[]): Uint8Array<ArrayBuffer> | undefined {
+  /** Puts functions into the table where `record` needs one. Afterwards its handler is one that can be called. */
+  #materialize(cpu: number, record: number): void {
+    const began = performance.now();
+    const activity = (cpu + Cpu.offsets.activity) >> 2;
+    this.#words[activity] = ACTIVITY_COMPILING;
     try {
-      return buildModule(found, this.#view);
+      const materials = this.#cache.materials(record);
+      if (!materials) return;
+      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(materials.bytes), this.#imports);
+      materials.slots.forEach((slot, i) => {
+        if (slot === undefined) return;
+        this.#host.table.set(HANDLERS + slot, exports[String(i)]);
+        this.#present.set(slot, materials.serial);
+      });
+      this.#cache.count('materialized');
     } catch (error) {
-      this.#count('failures');
-      if (found.length === 1) {
-        const { entry } = found[0]!.region;
-        this.#view.setUint32(entry + R.handler, found[0]!.original, true);
-        this.#host.note?.(`a region could not be translated: ${error instanceof Error ? error.message : String(error)}`);
-        return undefined;
-      }
-      // The others shall not suffer for one.
-      for (const one of found.splice(0)) {
-        const bytes = this.#build([one]);
-        if (bytes) this.#install([one], bytes);
-      }
-      return undefined;
+      this.#cache.abandon(record);
+      this.#host.note?.(`a translation cannot be used: ${error instanceof Error ? error.message : String(error)}`);
     }
+    const took = (performance.now() - began) * 1000;
+    this.#cache.count('materializing', took);
+    this.#cache.count.hold(took);
+    this.#words[activity] = ACTIVITY_TRANSLATED;
   }
-
-  #install(found: readonly { region: Region; original: number }[], bytes: Uint8Array<ArrayBuffer>): void {
-    const { memory, table, trap, helpers } = this.#host;
-    const module = new WebAssembly.Module(bytes);
-    const helper = { ...helpers, ...this.#glue };
-    const { exports } = new WebAssembly.Instance(module, { env: { memory, table }, trap, helper });
-    found.forEach((_, i) => {
-      table.set(HANDLERS + this.#slots + i, exports[String(i)]);
-    });
-    whileLocked(this.#words, () => {
-      this.#translations.serial++;
-      for (const { region } of found) this.#link(region, this.#slots++);
-    });
-    for (const { region } of found) {
-      this.#count('regions');
-      this.#count('liveRegions');
-      this.#count('guestInstructions', region.instructions);
-      for (const block of region.blocks) {
-        const length = block.instructions.reduce((sum, instruction) => sum + instruction.length, 0);
-        this.#count('guestBytes', length);
-      }
-    }
-    this.#count('modules');
-    this.#count('liveModules');
-    this.#count('bytes', bytes.length);
-    this.#count('liveBytes', bytes.length);
-  }
-
-  /** Enters a region in the directory, and in the lists of the pages it has code in. Under the code lock. */
-  #link(region: Region, slot: number): void {
-    const v = this.#view;
-    const at = this.#control.slots + slot * Slot.size;
-    v.setUint32(at + Slot.offsets.serial, this.#translations.serial, true);
-    v.setUint32(at + Slot.offsets.record, region.entry, true);
-    [...coverage(region)].forEach(([page, chunks], i) => {
-      const dependent = at + Slot.offsets.dependents + i * Dependent.size;
-      const head = this.#control.codePages + page * CodePage.size + CodePage.offsets.dependents;
-      v.setUint32(dependent + Dependent.offsets.next, v.getUint32(head, true), true);
-      v.setUint32(dependent + Dependent.offsets.page, page, true);
-      v.setBigUint64(dependent + Dependent.offsets.chunks, chunks, true);
-      v.setUint32(head, slot * REGION_PAGES + i + 1, true);
-      const churn = head - CodePage.offsets.dependents + CodePage.offsets.churn;
-      v.setUint32(churn, v.getUint32(churn, true) | 1, true);
-    });
-    v.setUint32(region.entry + R.handler, HANDLERS + slot, true);
-  }
-}
-
-/** Pages that a region has code in, and which 64-byte chunks of them. */
-function coverage(region: Region): Map<number, bigint> {
-  let chunks = 0n;
-  for (const { instructions } of region.blocks)
-    for (const { offset, length } of instructions)
-      for (let chunk = offset >> 6; chunk <= (offset + length - 1) >> 6; chunk++) chunks |= 1n << BigInt(chunk);
-  return new Map([[region.page, chunks & ((1n << BigInt(PAGE / 64)) - 1n)]]);
 }

@@ -14,7 +14,6 @@ import {
   CODEPAGE_SIZE,
   CODEPAGE_blocks,
   CODEPAGE_chunks,
-  CODEPAGE_generation,
   CODE_HASH_ENTRIES,
   CONTROL_codeFlushes,
   CONTROL_codeHash,
@@ -37,7 +36,7 @@ import {
 } from './layout';
 import { lockCode, unlockCode } from './codelock';
 import { closePage, fence, forgetJumps } from './tlb';
-import { endAllTranslations, endTranslations } from './translations';
+import { ageCode, endAllTranslations, endTranslations } from './translations';
 
 // @ts-ignore: decorator
 @inline
@@ -101,7 +100,7 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
     block = next;
   }
   store<u64>(at, chunks, CODEPAGE_chunks);
-  if (hit) store<u32>(at, load<u32>(at, CODEPAGE_generation) + 1, CODEPAGE_generation);
+  if (hit) ageCode(at);
   unlockCode();
   store<u64>(0, load<u64>(0, CONTROL_invalidations) + 1, CONTROL_invalidations);
 }

@@ -1,0 +1,127 @@
+/** Makes translations: from requests and decoded records, all read from the machine's memory, to modules in its cache. Runs no guest code. */
+import { BlockHeader, PAGE } from '../state/index.ts';
+import { Cache, type Candidate } from './cache.ts';
+import { buildModule } from './compile.ts';
+import { Finder } from './finder.ts';
+import type { Region } from './region.ts';
+import { Requests, type Request } from './requests.ts';
+
+export interface CompilerOptions {
+  /** Regions that become one module, if so many were asked for. */
+  readonly batch?: number;
+  /** Told of every region, before it is compiled. */
+  readonly onRegion?: (region: Region) => void;
+  /** Told of what should not happen. */
+  readonly note?: (text: string) => void;
+}
+
+/** Regions of a module: fewer would cost more memory, more would keep each other waiting. */
+export const BATCH = 16;
+
+type Found = Candidate & { readonly region: Region; readonly original: number };
+
+export class Compiler {
+  readonly #options: CompilerOptions;
+  readonly #view: DataView;
+  readonly #requests: Requests;
+  readonly #cache: Cache;
+  readonly #finder: Finder;
+  #pending = new Map<number, Request>();
+  /** As long as one of these refers to it, V8 keeps the native code, and gives it to every thread that compiles the same bytes. */
+  readonly #modules = new Map<number, WebAssembly.Module>();
+
+  constructor(memory: WebAssembly.Memory, options: CompilerOptions = {}) {
+    this.#options = options;
+    this.#view = new DataView(memory.buffer);
+    this.#requests = new Requests(memory.buffer);
+    this.#cache = new Cache(memory.buffer);
+    this.#finder = new Finder(memory);
+  }
+
+  /** Makes one module of what is asked for most urgently; false: there was nothing to do. */
+  work(): boolean {
+    for (const request of this.#requests.take()) this.#pending.set(request.record, request);
+    const batch = this.#choose();
+    this.#cache.setWaiting(this.#pending.size);
+    if (batch.length === 0) return false;
+    const began = performance.now();
+    const found = batch.map((request) => this.#find(request)).filter((one) => one !== undefined);
+    this.#cache.count('finding', (performance.now() - began) * 1000);
+    if (found.length > 0) this.#make(found);
+    this.#sweep();
+    return true;
+  }
+
+  /** Those that are entered most. */
+  #choose(): Request[] {
+    const { generation } = this.#cache;
+    const alive = [...this.#pending.values()].filter((request) => request.generation === generation);
+    const entries = ({ record }: Request): number => this.#view.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
+    const ranked = alive.map((request) => ({ request, entries: entries(request) })).sort((a, b) => b.entries - a.entries);
+    const batch = this.#options.batch ?? BATCH;
+    this.#pending = new Map(ranked.slice(batch).map(({ request }) => [request.record, request]));
+    return ranked.slice(0, batch).map(({ request }) => request);
+  }
+
+  #find({ record, generation }: Request): Found | undefined {
+    const { clock } = this.#cache;
+    const header = record - BlockHeader.size;
+    const page = this.#view.getUint32(header + BlockHeader.offsets.page, true);
+    const mode = this.#view.getUint32(header + BlockHeader.offsets.mode, true);
+    const original = this.#finder.handler(record);
+    if (original === 0 || generation !== this.#cache.generation) return undefined;
+    const region = this.#finder.find(record, page, mode);
+    if (!region) {
+      this.#cache.refuse({ record, generation }, true);
+      return undefined;
+    }
+    return { record, pages: coverage(region), clock, generation, region, original };
+  }
+
+  /** Builds, compiles and installs; each for itself, if they cannot be built together. */
+  #make(found: readonly Found[]): void {
+    for (const { region } of found) this.#options.onRegion?.(region);
+    const began = performance.now();
+    let bytes: Uint8Array<ArrayBuffer>;
+    let module: WebAssembly.Module;
+    try {
+      bytes = buildModule(found, this.#view);
+      const built = performance.now();
+      this.#cache.count('building', (built - began) * 1000);
+      module = new WebAssembly.Module(bytes);
+      this.#cache.count('compiling', (performance.now() - built) * 1000);
+    } catch (error) {
+      if (found.length > 1) for (const one of found) this.#make([one]);
+      else this.#fail(found[0]!, error);
+      return;
+    }
+    const done = this.#cache.install(bytes, found);
+    if (!done) return;
+    this.#modules.set(done.serial, module);
+    found.forEach(({ region }, i) => done.installed[i] && this.#cache.countCode(region));
+  }
+
+  #fail(one: Found, error: unknown): void {
+    // Whatever comes out of records that change meanwhile is nobody's fault.
+    if (!this.#cache.isValid(one)) return this.#cache.refuse(one, false);
+    this.#cache.count('failures');
+    this.#cache.refuse(one, true);
+    this.#options.note?.(`a region could not be translated: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  /** Lets go of modules that are not entered any more. */
+  #sweep(): void {
+    if (this.#modules.size <= this.#cache.liveModules) return;
+    const live = this.#cache.liveSerials();
+    for (const serial of this.#modules.keys()) if (!live.has(serial)) this.#modules.delete(serial);
+  }
+}
+
+/** Pages that a region has code in, and which 64-byte chunks of them. */
+function coverage(region: Region): Map<number, bigint> {
+  let chunks = 0n;
+  for (const { instructions } of region.blocks)
+    for (const { offset, length } of instructions)
+      for (let chunk = offset >> 6; chunk <= (offset + length - 1) >> 6; chunk++) chunks |= 1n << BigInt(chunk);
+  return new Map([[region.page, chunks & ((1n << BigInt(PAGE / 64)) - 1n)]]);
+}
