@@ -109,7 +109,6 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
       const name = undefinedName(opcode);
       undefinedOpcodes.set(name, (undefinedOpcodes.get(name) ?? 0) + 1);
     },
-    forgotten: () => translator?.forgotten(),
     translate: (cpu: number, record: number) => during(cpu, ACTIVITY_COMPILING, () => translator?.request(cpu, record >>> 0)),
   };
   const exports = new WebAssembly.Instance(modules.helpers, { env, trap, host }).exports;

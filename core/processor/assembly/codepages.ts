@@ -105,10 +105,6 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
   store<u64>(0, load<u64>(0, CONTROL_invalidations) + 1, CONTROL_invalidations);
 }
 
-/** Tells the host that everything decoded was forgotten. */
-@external("host", "forgotten")
-declare function forgotten(): void;
-
 /** The first record behind the vCPUs' own (`Single`). */
 function firstRecord(): u32 {
   return load<u32>(0, CONTROL_records) + load<u32>(0, CONTROL_vcpus) * SINGLES * <u32>SINGLE_SIZE;
@@ -130,5 +126,4 @@ export function forgetCode(): void {
   store<u32>(0, load<u32>(0, CONTROL_generation) + 1, CONTROL_generation);
   unlockCode();
   store<u64>(0, load<u64>(0, CONTROL_codeFlushes) + 1, CONTROL_codeFlushes);
-  forgotten();
 }
