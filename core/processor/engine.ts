@@ -11,6 +11,7 @@ import {
   Record,
   RECORDS_INTERPRETED,
 } from '../state/index.ts';
+import { heedBranchHints } from '../wasm/index.ts';
 import { HANDLERS } from './handlers.ts';
 import { undefinedName } from './undefined.ts';
 
@@ -69,6 +70,7 @@ export interface Engine {
 }
 
 export async function compileModules(read: (name: string) => Promise<BufferSource>): Promise<EngineModules> {
+  heedBranchHints();
   const compile = async (name: string): Promise<WebAssembly.Module> => WebAssembly.compile(await read(name));
   const [trap, helpers, interpreter] = await Promise.all(['trap.wasm', 'helpers.wasm', 'interpreter.wasm'].map(compile));
   return { trap: trap!, helpers: helpers!, interpreter: interpreter! };

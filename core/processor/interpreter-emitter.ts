@@ -171,10 +171,10 @@ export class InterpreterEmitter implements Emitter {
     f.block((done) => {
       f.block((slow) => {
         const reach = f.let(i32.add(cpu, seg));
-        f.brIf(slow, i64.ge_u(i64.add(ea, i64.const(bytes - 1)), op('i64.load', [reach], end)));
+        f.brIfRarely(slow, i64.ge_u(i64.add(ea, i64.const(bytes - 1)), op('i64.load', [reach], end)));
         const linear = f.let(i64.and(i64.add(ea, op('i64.load', [reach], Reach.offsets.base)), this.load64(O.linearMask)));
         const entry = f.let(tlbEntry(this.load32(O.tlb), i32.wrap(linear)));
-        f.brIf(slow, i64.ne(i64.and(i64.add(linear, i64.const(bytes - 1)), PAGE_MASK), op('i64.load', [entry], tag)));
+        f.brIfRarely(slow, i64.ne(i64.and(i64.add(linear, i64.const(bytes - 1)), PAGE_MASK), op('i64.load', [entry], tag)));
         f.set(host, i32.add(i32.wrap(linear), op('i32.load', [entry], TlbEntry.offsets.addend)));
         f.br(done);
       });
@@ -191,7 +191,7 @@ export class InterpreterEmitter implements Emitter {
 
   /** After a store through `host`: what went to the bounce buffer is written out. */
   #commit(host: Expr): void {
-    this.f.if(i32.eq(host, i32.add(this.cpu, i32.const(O.bounce))), () => this.helper('commitWrite', []));
+    this.f.ifRarely(i32.eq(host, i32.add(this.cpu, i32.const(O.bounce))), () => this.helper('commitWrite', []));
   }
 
   loadAt(ea: Expr, width: Width): LocalRef {
@@ -457,7 +457,7 @@ export class InterpreterEmitter implements Emitter {
     const to = this.f.let(this.size === 16 ? i64.and(target, i64.const(0xffff)) : target);
     if (this.size === 64)
       // Not canonical: #GP(0) at the branch (vol. 2, "JMP").
-      this.f.if(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
+      this.f.ifRarely(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
     else this.#checkLimit(to);
     commit();
     this.store64(O.rip, to);
@@ -466,7 +466,7 @@ export class InterpreterEmitter implements Emitter {
 
   #checkLimit(target: Expr): void {
     const limit = op('i64.load32_u', [this.cpu], O.segments + CS * Segment.size + Segment.offsets.limit);
-    this.f.if(i64.gt_u(target, limit), () => this.helper('generalProtection', [i32.const(0)]));
+    this.f.ifRarely(i64.gt_u(target, limit), () => this.helper('generalProtection', [i32.const(0)]));
   }
 
   // -- helpers

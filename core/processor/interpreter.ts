@@ -24,7 +24,7 @@ function checkUnit(e: InterpreterEmitter): void {
   if (unit === 'integer') return;
   const blocked = i32.and(e.load32(O.cr0), i32.const(EM_TS));
   const bad = unit === 'simd' ? i32.or(blocked, i32.eqz(i32.and(e.load32(O.cr4), i32.const(OSFXSR)))) : blocked;
-  e.f.if(bad, () => e.helper({ x87: 'checkX87', mmx: 'checkMmx', simd: 'checkSimd' }[unit], [e.record]));
+  e.f.ifRarely(bad, () => e.helper({ x87: 'checkX87', mmx: 'checkMmx', simd: 'checkSimd' }[unit], [e.record]));
 }
 
 function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, type: number, imports: Import): FunctionBuilder {

@@ -54,7 +54,7 @@ export function buildRegion(
   }
   const flush = imports('flush', ['i32', 'i32', 'i64', 'i64'], []);
   if (facts !== 0)
-    f.if(i32.ne(i32.and(load(O.facts), i32.const(facts)), i32.const(facts)), () => {
+    f.ifRarely(i32.ne(i32.and(load(O.facts), i32.const(facts)), i32.const(facts)), () => {
       f.call(flush, [cpu, i32.const(FLAGS_MEMORY), i64.const(0), i64.const(0)]);
       f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
       f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original));

@@ -63,7 +63,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     const back = open.get(n);
     if (back) {
       // Every way around passes here: the budget is looked at.
-      f.if(i32.lt_s(budget, i32.const(0)), () => {
+      f.ifRarely(i32.lt_s(budget, i32.const(0)), () => {
         f.set(rip, e.address(to.offset));
         f.br(away);
       });

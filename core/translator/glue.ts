@@ -22,12 +22,12 @@ function jumpEntry(cpu: LocalRef, low: Expr): Expr {
 function jump(f: FunctionBuilder, handlerType: number, cpu: LocalRef, rip: LocalRef, unknown: Label): void {
   const low = f.let(i32.wrap(rip));
   const entry = f.let(jumpEntry(cpu, low));
-  f.brIf(unknown, i64.ne(op('i64.load', [entry], O.jumps + Jump.offsets.rip), rip));
-  f.brIf(unknown, i32.ne(op('i32.load', [entry], O.jumps + Jump.offsets.stamp), op('i32.load', [cpu], O.jumpStamp)));
+  f.brIfRarely(unknown, i64.ne(op('i64.load', [entry], O.jumps + Jump.offsets.rip), rip));
+  f.brIfRarely(unknown, i32.ne(op('i32.load', [entry], O.jumps + Jump.offsets.stamp), op('i32.load', [cpu], O.jumpStamp)));
   const record = f.let(op('i32.load', [entry], O.jumps + Jump.offsets.record));
   const handler = f.let(op('i32.load', [record], Record.offsets.handler));
   // Stale by now, or the interpreter's again.
-  f.brIf(unknown, i32.lt_u(handler, i32.const(HANDLERS)));
+  f.brIfRarely(unknown, i32.lt_u(handler, i32.const(HANDLERS)));
   f.do('i64.store', [cpu, i64.and(rip, i64.const(-4096))], O.ripBase);
   f.returnCallIndirect(handlerType, [cpu, record], handler);
 }
@@ -46,7 +46,7 @@ export function leaveRegion(
 ): void {
   f.do('i32.store', [cpu, budget], O.budget);
   f.block((slow) => {
-    f.brIf(slow, i32.or(op('i32.load', [cpu], O.event), i32.shr_u(budget, i32.const(31))));
+    f.brIfRarely(slow, i32.or(op('i32.load', [cpu], O.event), i32.shr_u(budget, i32.const(31))));
     jump(f, handlerType, cpu, rip, slow);
   });
   f.do('i64.store', [cpu, rip], O.rip);
@@ -68,27 +68,27 @@ function buildDispatch(handlerType: number, codeHash: number, flush: number): Fu
     const event = i32.and(load(O.event), i32.sub(masked, i32.const(1)));
     const debug = i32.and(load(O.dr + 7 * 8), i32.const(0xff));
     const waiting = [O.halted, O.interruptShadow, O.stepping].reduce((e, offset) => i32.or(e, load(offset)), i32.or(event, debug));
-    f.brIf(away, waiting);
-    f.brIf(away, i32.lt_s(load(O.budget), i32.const(0)));
+    f.brIfRarely(away, waiting);
+    f.brIfRarely(away, i32.lt_s(load(O.budget), i32.const(0)));
     const rip = f.let(load64(O.rip));
     const mode = f.let(load(O.codeSize));
     f.if(i32.ne(mode, i32.const(CODE_64)), () => {
-      f.brIf(away, i32.ne(load(O.segments + CS * Segment.size + Segment.offsets.limit), i32.const(-1)));
-      f.brIf(away, i64.ne(load64(O.reach + CS * Reach.size + Reach.offsets.base), i64.const(0)));
+      f.brIfRarely(away, i32.ne(load(O.segments + CS * Segment.size + Segment.offsets.limit), i32.const(-1)));
+      f.brIfRarely(away, i64.ne(load64(O.reach + CS * Reach.size + Reach.offsets.base), i64.const(0)));
     });
     f.block((unknown) => jump(f, handlerType, cpu, rip, unknown));
     const low = f.let(i32.wrap(rip));
     const entry = f.let(tlbEntry(load(O.tlb), low));
-    f.brIf(away, i64.ne(i64.and(rip, i64.const(-4096)), op('i64.load', [entry], TlbEntry.offsets.execTag)));
+    f.brIfRarely(away, i64.ne(i64.and(rip, i64.const(-4096)), op('i64.load', [entry], TlbEntry.offsets.execTag)));
     const offset = i32.and(low, i32.const(0xfff));
     const at = f.let(i32.or(i32.and(op('i32.load', [entry], TlbEntry.offsets.frame), i32.const(-4096)), offset));
     const hash = i32.and(i32.xor(at, i32.shr_u(at, i32.const(14))), i32.const(CODE_HASH_ENTRIES - 1));
     const slot = f.let(i32.add(i32.const(codeHash), i32.mul(hash, i32.const(CodeHash.size))));
-    f.brIf(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key), at));
-    f.brIf(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key + 4), i32.add(mode, i32.const(1))));
+    f.brIfRarely(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key), at));
+    f.brIfRarely(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key + 4), i32.add(mode, i32.const(1))));
     const record = f.let(op('i32.load', [slot], CodeHash.offsets.record));
     const handler = f.let(op('i32.load', [record], Record.offsets.handler));
-    f.brIf(away, i32.lt_u(handler, i32.const(HANDLERS)));
+    f.brIfRarely(away, i32.lt_u(handler, i32.const(HANDLERS)));
     const known = f.let(jumpEntry(cpu, low));
     f.do('i64.store', [known, rip], O.jumps + Jump.offsets.rip);
     f.do('i32.store', [known, load(O.jumpStamp)], O.jumps + Jump.offsets.stamp);

@@ -20,6 +20,9 @@ export class FunctionBuilder {
   readonly marks: { readonly offset: number; readonly value: number }[] = [];
   readonly names = new Map<number, string>();
   #scope: LocalRef[] | undefined;
+  /** Places in the body of branches that are seldom taken. */
+  readonly #rare: number[] = [];
+  #bodyOffset = 0;
 
   /** `keepConstants`: `let` gives constants back as they are, so that what is made of them folds. */
   constructor(params: readonly Type[], results: readonly Type[], keepConstants = false) {
@@ -156,6 +159,14 @@ export class FunctionBuilder {
     this.#construct(0x03, inside);
   }
 
+  /** `if`, for what is seldom the case. */
+  ifRarely(condition: Expr, then: () => void): void {
+    if (condition.value !== undefined) return this.if(condition, then);
+    condition.emit(this.#body);
+    this.#rare.push(this.#body.length);
+    this.#construct(0x04, then);
+  }
+
   if(condition: Expr, then: () => void, otherwise?: () => void): void {
     if (typeof condition.value === 'number') {
       if (condition.value) then();
@@ -195,6 +206,14 @@ export class FunctionBuilder {
     this.#body.u32(this.#depth - label.depth);
   }
 
+  /** `brIf`, for what is seldom the case. */
+  brIfRarely(label: Label, condition: Expr): void {
+    condition.emit(this.#body);
+    this.#rare.push(this.#body.length);
+    this.#body.u8(0x0d);
+    this.#body.u32(this.#depth - label.depth);
+  }
+
   brIf(label: Label, condition: Expr): void {
     condition.emit(this.#body);
     this.#body.u8(0x0d);
@@ -207,6 +226,11 @@ export class FunctionBuilder {
     this.#body.u32(labels.length);
     for (const l of labels) this.#body.u32(this.#depth - l.depth);
     this.#body.u32(this.#depth - otherwise.depth);
+  }
+
+  /** After `encode`: places in the code entry of branches that are seldom taken. */
+  get rareBranches(): number[] {
+    return this.#rare.map((at) => at + this.#bodyOffset);
   }
 
   /** The function's code entry (core spec, 5.5.13), without its size. */
@@ -223,6 +247,7 @@ export class FunctionBuilder {
       out.u32(n);
       out.u8(TYPE_CODE[t]);
     }
+    this.#bodyOffset = out.length;
     out.append(this.#body);
     out.u8(0x0b);
     return out;

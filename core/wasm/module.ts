@@ -17,7 +17,7 @@ export class ModuleBuilder {
   readonly #types: string[] = [];
   readonly #typeBytes: Bytes[] = [];
   readonly #imports: Import[] = [];
-  readonly #functions: { type: number; code: Bytes }[] = [];
+  readonly #functions: { type: number; code: Bytes; rare: readonly number[] }[] = [];
   readonly #exports: { name: string; kind: number; index: number }[] = [];
   readonly #tags: number[] = [];
   #importedFunctions = 0;
@@ -66,7 +66,8 @@ export class ModuleBuilder {
   }
 
   function(f: FunctionBuilder): number {
-    this.#functions.push({ type: this.type(f.params, f.results), code: f.encode() });
+    const code = f.encode();
+    this.#functions.push({ type: this.type(f.params, f.results), code, rare: f.rareBranches });
     return this.#importedFunctions + this.#functions.length - 1;
   }
 
@@ -91,6 +92,26 @@ export class ModuleBuilder {
   /** The table's functions by slot; empty slots trap. */
   table(slots: (number | undefined)[]): void {
     this.#table = slots;
+  }
+
+  /** Branch hints, which stand before the code: by function, the branch's place, and 0: not taken. */
+  #hints(out: Bytes): void {
+    const hinted = this.#functions.map(({ rare }, i) => ({ rare, index: this.#importedFunctions + i })).filter(({ rare }) => rare.length > 0);
+    if (hinted.length === 0) return;
+    const b = new Bytes();
+    b.name('metadata.code.branch_hint');
+    b.u32(hinted.length);
+    for (const { rare, index } of hinted) {
+      b.u32(index);
+      b.u32(rare.length);
+      for (const at of rare) {
+        b.u32(at);
+        b.bytes([1, 0]);
+      }
+    }
+    out.u8(0);
+    out.u32(b.length);
+    out.append(b);
   }
 
   encode(): Uint8Array<ArrayBuffer> {
@@ -158,6 +179,7 @@ export class ModuleBuilder {
         b.u32(f!);
       }),
     );
+    this.#hints(out);
     section(10, this.#functions.length, (b) =>
       this.#functions.forEach((f) => {
         b.u32(f.code.length);

@@ -106,3 +106,23 @@ describe('functions', () => {
     expect(run()).toBe(42);
   });
 });
+
+test('branches that are rare are named in a section of their own, by their places in the code', () => {
+  const module = new ModuleBuilder();
+  const f = new FunctionBuilder(['i32'], ['i32']);
+  f.block((out) => {
+    f.brIfRarely(out, f.param(0));
+    f.ifRarely(i32.eq(f.param(0), i32.const(7)), () => f.return(i32.const(7)));
+  });
+  f.yield(i32.const(1));
+  module.exportFunction('f', module.function(f));
+  const bytes = module.encode();
+  const compiled = new WebAssembly.Module(bytes);
+  expect((new WebAssembly.Instance(compiled).exports.f as (n: number) => number)(0)).toBe(1);
+  const [section] = WebAssembly.Module.customSections(compiled, 'metadata.code.branch_hint');
+  // One function, of index 0, with two hints: place, one byte, not taken.
+  const [functions, index, count, first, one, no, second, ...rest] = new Uint8Array(section!);
+  expect([functions, index, count, one, no, ...rest]).toEqual([1, 0, 2, 1, 0, 1, 0]);
+  const code = f.encode().view();
+  expect([code[first!], code[second!]]).toEqual([0x0d, 0x04]);
+});

@@ -72,10 +72,10 @@ export class TranslatorEmitter extends VectorEmitter implements Emitter {
     const { f } = this;
     const to = f.let(target);
     if (this.long)
-      f.if(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
+      f.ifRarely(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
     else {
       const limit = op('i64.load32_u', [this.cpu], O.segments + CS * Segment.size + Segment.offsets.limit);
-      f.if(i64.gt_u(to, limit), () => this.helper('generalProtection', [i32.const(0)]));
+      f.ifRarely(i64.gt_u(to, limit), () => this.helper('generalProtection', [i32.const(0)]));
     }
     commit();
     this.frame.leave(this.executed + 1, to);

@@ -29,7 +29,7 @@ export abstract class HelperEmitter extends FlagsEmitter {
   }
 
   protected checkStale(leave: () => void): void {
-    this.f.if(this.frame.stale, leave);
+    this.f.ifRarely(this.frame.stale, leave);
   }
 
   protected writeBack(registers: Iterable<number>): void {

@@ -93,7 +93,7 @@ export abstract class MemoryEmitter extends HelperEmitter {
   protected linear(segment: number, ea: LocalRef, bytes: number, end: number, slow: Parameters<FunctionBuilder['br']>[0]): LocalRef {
     if (!this.based(segment)) return ea;
     const { f, cpu } = this;
-    if (!this.long) f.brIf(slow, i64.ge_u(i64.add(ea, i64.const(bytes - 1)), op('i64.load', [cpu], segment + end)));
+    if (!this.long) f.brIfRarely(slow, i64.ge_u(i64.add(ea, i64.const(bytes - 1)), op('i64.load', [cpu], segment + end)));
     const sum = i64.add(ea, op('i64.load', [cpu], segment + Reach.offsets.base));
     return f.variable(this.long ? sum : i64.and(sum, i64.const(0xffff_ffff)));
   }
@@ -106,7 +106,7 @@ export abstract class MemoryEmitter extends HelperEmitter {
     const low = i32.wrap(linear);
     const entry = f.let(tlbEntry(this.frame.tlb, low));
     const last = bytes === 1 ? linear : i64.add(linear, i64.const(bytes - 1));
-    f.brIf(slow, i64.ne(i64.and(last, PAGE_MASK), op('i64.load', [entry], tag)));
+    f.brIfRarely(slow, i64.ne(i64.and(last, PAGE_MASK), op('i64.load', [entry], tag)));
     return i32.add(low, op('i32.load', [entry], TlbEntry.offsets.addend));
   }
 
@@ -154,7 +154,7 @@ export abstract class MemoryEmitter extends HelperEmitter {
   protected commit(host: Expr): void {
     const { f } = this;
     this.clearStale();
-    f.if(i32.eq(host, i32.add(this.cpu, i32.const(O.bounce))), () =>
+    f.ifRarely(i32.eq(host, i32.add(this.cpu, i32.const(O.bounce))), () =>
       this.watch(() => {
         this.precise();
         f.call(this.frame.import('commitWrite', ['i32'], []), [this.cpu]);

@@ -57,6 +57,6 @@ export abstract class VectorEmitter extends MemoryEmitter {
     const segment = this.segment();
     let low = i32.wrap(this.effectiveAddress());
     if (this.based(segment)) low = i32.add(low, op('i32.load', [this.cpu], segment + Reach.offsets.base));
-    this.f.if(i32.and(low, i32.const(15)), () => this.helper('generalProtection', [i32.const(0)]));
+    this.f.ifRarely(i32.and(low, i32.const(15)), () => this.helper('generalProtection', [i32.const(0)]));
   }
 }
