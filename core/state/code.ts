@@ -70,6 +70,10 @@ export const BlockHeader = struct('BlockHeader', {
   entries: 'u32',
   /** CODE_*, for which it was decoded. */
   mode: 'u32',
+  /** Offsets in the page of the first and the last byte that it was decoded from. */
+  first: 'u16',
+  last: 'u16',
+  reserved: 'u32',
 });
 
 /**

@@ -4,6 +4,8 @@ import {
   BLOCKHEADER_SIZE,
   BLOCKHEADER_count,
   BLOCKHEADER_entries,
+  BLOCKHEADER_first,
+  BLOCKHEADER_last,
   BLOCKHEADER_mode,
   BLOCKHEADER_next,
   BLOCKHEADER_original,
@@ -128,6 +130,8 @@ export function decodeBlock(cpu: usize, at: u32, mode: u32): u32 {
   store<u32>(header, load<u32>(first, RECORD_handler), BLOCKHEADER_original);
   if (load<u32>(0, CONTROL_translateAfter) != 0 && mode != CODE_16) store<u32>(first, HANDLER_COUNT, RECORD_handler);
   store<u32>(header, mode, BLOCKHEADER_mode);
+  store<u16>(header, begin, BLOCKHEADER_first);
+  store<u16>(header, offset - 1, BLOCKHEADER_last);
   store<u32>(0, <u32>record, CONTROL_recordsNext);
   store<u64>(map, load<u64>(map, CODEPAGE_chunks) | chunkMask(begin, offset - 1), CODEPAGE_chunks);
   store<u32>(map, <u32>header, CODEPAGE_blocks);

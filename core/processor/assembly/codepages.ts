@@ -9,6 +9,8 @@
 import {
   BLOCKHEADER_SIZE,
   BLOCKHEADER_count,
+  BLOCKHEADER_first,
+  BLOCKHEADER_last,
   BLOCKHEADER_next,
   CODEHASH_SIZE,
   CODEPAGE_SIZE,
@@ -29,8 +31,6 @@ import {
   HANDLER_STALE,
   RECORD_SIZE,
   RECORD_handler,
-  RECORD_length,
-  RECORD_pageOffset,
   SINGLES,
   SINGLE_SIZE,
 } from './layout';
@@ -76,25 +76,18 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
   let hit = false;
   while (block != 0) {
     const next = load<u32>(block, BLOCKHEADER_next);
-    const records = block + BLOCKHEADER_SIZE;
-    const end = records + <usize>load<u32>(block, BLOCKHEADER_count) * RECORD_SIZE;
-    let low: i32 = 0xfff;
-    let high: i32 = 0;
-    for (let record = records; record < end; record += RECORD_SIZE) {
-      const begin = <i32>load<u16>(record, RECORD_pageOffset);
-      const length = <i32>load<u8>(record, RECORD_length);
-      if (length == 0) continue;
-      if (begin < low) low = begin;
-      if (begin + length - 1 > high) high = begin + length - 1;
-    }
+    const low = <i32>load<u16>(block, BLOCKHEADER_first);
+    const high = <i32>load<u16>(block, BLOCKHEADER_last);
     if (low <= last && high >= first) {
       // Translations come first: they put handlers back, which the blocks then lose.
       if (!hit) endTranslations(at, chunkMask(first, last));
       hit = true;
+      const records = block + BLOCKHEADER_SIZE;
+      const end = records + <usize>load<u32>(block, BLOCKHEADER_count) * RECORD_SIZE;
       for (let record = records; record < end; record += RECORD_SIZE) atomic.store<u32>(record + RECORD_handler, HANDLER_STALE);
       store<u32>(link, next);
     } else {
-      if (low <= high) chunks |= chunkMask(low, high);
+      chunks |= chunkMask(low, high);
       link = block + BLOCKHEADER_next;
     }
     block = next;

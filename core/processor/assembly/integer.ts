@@ -27,22 +27,6 @@ const RSP: usize = CPU_gpr + 32;
 const RBP: usize = CPU_gpr + 40;
 const STACK: u32 = <u32>(CPU_reach + SS * REACH_SIZE);
 
-/** The upper 64 bits of the unsigned product. */
-export function multiplyHigh(cpu: usize, a: u64, b: u64): u64 {
-  const al = a & 0xffffffff;
-  const ah = a >> 32;
-  const bl = b & 0xffffffff;
-  const bh = b >> 32;
-  const low = al * bl;
-  const m1 = ah * bl + (low >> 32);
-  const m2 = al * bh + (m1 & 0xffffffff);
-  return ah * bh + (m1 >> 32) + (m2 >> 32);
-}
-
-export function multiplyHighSigned(cpu: usize, a: i64, b: i64): i64 {
-  return <i64>multiplyHigh(cpu, <u64>a, <u64>b) - (a < 0 ? b : 0) - (b < 0 ? a : 0);
-}
-
 /** high:low / divisor, the quotient known to fit; leaves the remainder in RDX, the quotient in RAX. */
 function divide(cpu: usize, high: u64, low: u64, divisor: u64): void {
   if (high == 0) {

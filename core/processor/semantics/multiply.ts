@@ -21,12 +21,32 @@ const multiplied = (e: Emitter, w: Width, low: Expr, over: Expr): void => {
   e.flagsResult(w, low, c, c);
 };
 
+const LOW = i64.const(0xffff_ffff);
+
+/** The upper half of the 128-bit product of two 64-bit numbers, from four products of halves. */
+function upperHalf(e: Emitter, a: Expr, b: Expr): Expr {
+  const { f } = e;
+  const half = (v: Expr): Expr => f.let(i64.and(v, LOW));
+  const upper = (v: Expr): Expr => i64.shr_u(v, i64.const(32));
+  const [aLow, aHigh, bLow, bHigh] = [half(a), f.let(upper(a)), half(b), f.let(upper(b))];
+  const first = f.let(i64.add(i64.mul(aHigh, bLow), upper(i64.mul(aLow, bLow))));
+  const second = i64.add(i64.mul(aLow, bHigh), i64.and(first, LOW));
+  return i64.add(i64.add(i64.mul(aHigh, bHigh), upper(first)), upper(second));
+}
+
+/** The same of signed numbers: a negative one counts for 2^64 less. */
+function upperHalfSigned(e: Emitter, a: Expr, b: Expr): Expr {
+  const negative = (v: Expr): Expr => i64.shr_s(v, i64.const(63));
+  const excess = i64.add(i64.and(negative(a), b), i64.and(negative(b), a));
+  return i64.sub(upperHalf(e, a, b), excess);
+}
+
 const mul: Family = (e) => {
   const w = e.width(0);
   const b = e.read(0);
   if (w === 64) {
     const a = e.f.let(e.gpr(0, 64));
-    const high = e.f.let(e.helperValue('multiplyHigh', [a, b], 'i64'));
+    const high = e.f.let(upperHalf(e, a, b));
     const low = e.f.let(i64.mul(a, b));
     e.setGpr(0, 64, low);
     e.setGpr(2, 64, high);
@@ -42,7 +62,7 @@ const imul1: Family = (e) => {
   const b = e.read(0);
   if (w === 64) {
     const a = e.f.let(e.gpr(0, 64));
-    const high = e.f.let(e.helperValue('multiplyHighSigned', [a, b], 'i64'));
+    const high = e.f.let(upperHalfSigned(e, a, b));
     const low = e.f.let(i64.mul(a, b));
     e.setGpr(0, 64, low);
     e.setGpr(2, 64, high);
@@ -59,7 +79,7 @@ const imul: Family = (e) => {
   const a = three ? e.read(1) : e.read(0);
   const b = fit(e.read(three ? 2 : 1), w);
   if (w === 64) {
-    const high = e.helperValue('multiplyHighSigned', [a, b], 'i64');
+    const high = e.f.let(upperHalfSigned(e, a, b));
     const low = e.f.let(i64.mul(a, b));
     e.write(0, low);
     return multiplied(e, 64, low, i64.ne(high, i64.shr_s(low, i64.const(63))));
