@@ -13,7 +13,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{core,electron,renderer,build}/**/*.test.ts', 'test/{conformance,differential,fuzz}/**/*.test.ts'],
+          include: ['{core,electron,renderer,build}/**/*.test.ts', 'test/{bench,conformance,differential,fuzz}/**/*.test.ts'],
           exclude: ['core/processor/assembly/**', 'core/guest/image/**'],
           testTimeout: 120_000,
         },

@@ -1,8 +1,9 @@
 #!/bin/bash
 # build-guests.sh FOLDER: puts the guests of test/guests into FOLDER, from Debian's packages:
 #   kernel32 kernel64 kernel64general   Debian's installer (i386), cloud and general kernels
-#   initrd32.gz initrd64.gz             busybox and workload/workload.c
+#   initrd32.gz initrd64.gz             busybox, workload/workload.c and the workloads of ../bench
 #   workload32 workload64               the same programs, to be run on this host
+#   bench32 bench64
 #   memtest32.bin memtest64.bin         memtest86+
 # What is there already is kept. Needs apt, dpkg-deb, gcc with -m32, cpio, busybox-static, and once
 # `dpkg --add-architecture i386 && apt-get update`. A part that cannot be made is named on standard error; the tests then skip it.
@@ -48,19 +49,22 @@ kernel memtest32.bin memtest86+ './boot/memtest86+ia32.bin'
 
 initrd() { # initrd BITS BUSYBOX
   local root=$work/root$1 newer=
-  if ! gcc -O2 -static -s -Wall -Wextra -m"$1" ${3:+$3} -o "$work/workload$1" "$here/workload/workload.c" -lm; then
+  if ! { gcc -O2 -static -s -Wall -Wextra -m"$1" ${3:+$3} -o "$work/workload$1" "$here/workload/workload.c" -lm &&
+    gcc -O2 -static -s -Wall -Wextra -m"$1" ${3:+$3} -o "$work/bench$1" "$here"/../bench/workloads/*.c; }; then
     lacks "initrd$1.gz" "gcc -m$1 failed"
     return
   fi
-  cmp -s "$work/workload$1" "$out/workload$1" || { cp "$work/workload$1" "$out/workload$1"; newer=1; }
+  for program in workload$1 bench$1; do
+    cmp -s "$work/$program" "$out/$program" || { cp "$work/$program" "$out/$program"; newer=1; }
+  done
   [ -z "$newer" ] && [ -s "$out/initrd$1.gz" ] && [ "$out/initrd$1.gz" -nt "$here/workload/init.sh" ] && return
   if [ ! -x "${2:-}" ]; then
     lacks "initrd$1.gz" "there is no ${1}-bit static busybox"
     return
   fi
   mkdir -p "$root"/{bin,dev,proc,sys}
-  cp "$2" "$root/bin/busybox" && cp "$out/workload$1" "$root/workload" && cp "$here/workload/init.sh" "$root/init"
-  chmod 755 "$root/init" "$root/workload" "$root/bin/busybox"
+  cp "$2" "$root/bin/busybox" && cp "$out/workload$1" "$root/workload" && cp "$out/bench$1" "$root/bench" && cp "$here/workload/init.sh" "$root/init"
+  chmod 755 "$root/init" "$root/workload" "$root/bench" "$root/bin/busybox"
   mknod -m 600 "$root/dev/console" c 5 1 2>/dev/null || true
   find "$root" -exec touch -h -d @0 {} +
   (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible | gzip -9n) >"$out/initrd$1.gz"
