@@ -1,7 +1,7 @@
 /** What the software TLB and the paging-structure cache may keep, and what makes them forget it (SDM vol. 3A, 4.10). */
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
-  CodePage, Control, FLAT, TLB_ENTRIES, TLB_ENTRY_SHIFT, TLB_MODES, TLB_SLOT_MASK, TLB_SLOT_SHIFT, TLB_SUPERVISOR, TLB_USER, TlbEntry,
+  CodePage, Control, FLAT, TLB_ENTRIES, TLB_ENTRY_SHIFT, TLB_MODES, TLB_SLOT_MASK, TLB_SLOT_SHIFT, TLB_SUPERVISOR, TLB_SUPERVISOR_SMAP, TLB_USER, TlbEntry,
 } from '../state/index.ts'; // prettier-ignore
 import { Rig, reachOf } from './fixture.ts';
 
@@ -177,6 +177,10 @@ describe('what one privilege level has found', () => {
     expect(where(page(1))).toBe(0x150000);
     rig.setFlags(2);
     expect(where(page(1))).toBe('#PF 1');
+    // Code is found by one look at the array in use.
+    map(2, 0x151000, 3);
+    expect(rig.call('fetchAddress', page(2))).toBe(0x151000);
+    expect(tag(TLB_SUPERVISOR_SMAP, page(2), 'execTag')).toBe(true);
   });
 });
 

@@ -207,6 +207,8 @@ const WRITE_ALL: u32 = 0;
 const WRITE_MODIFY: u32 = 1;
 /** As WRITE_MODIFY, and never by way of the bounce buffer within a page of RAM: for LOCK. */
 const WRITE_LOCKED: u32 = 2;
+/** As WRITE_ALL, and never by way of the bounce buffer within a page of RAM: the caller makes code stale after the store. */
+const WRITE_STRING: u32 = 3;
 
 function writeLinear(cpu: usize, linear: u64, size: u32, mode: u32, how: u32): usize {
   const offset = <u32>linear & 0xfff;
@@ -217,6 +219,7 @@ function writeLinear(cpu: usize, linear: u64, size: u32, mode: u32, how: u32): u
     const ram = <u32>first;
     if (!isRom(ram)) {
       if (!holdsCode(ram >>> 12, offset, offset + size - 1)) return ramAddress(first);
+      if (how == WRITE_STRING) return ramAddress(first);
       // Code is made stale after the store, by commitWrite: another vCPU could decode the old bytes meanwhile.
       if (how == WRITE_LOCKED) {
         invalidateCode(ram >>> 12, offset, offset + size - 1);
@@ -227,8 +230,9 @@ function writeLinear(cpu: usize, linear: u64, size: u32, mode: u32, how: u32): u
   const part = one ? size : 0x1000 - offset;
   let second: u64 = 0;
   if (!one) second = translate(cpu, (linear + part) & systemMask(cpu), ACCESS_WRITE, mode);
-  if (how != WRITE_ALL || !(first & MMIO)) readPart(cpu, first, bounce, part);
-  if (!one && (how != WRITE_ALL || !(second & MMIO))) readPart(cpu, second, bounce + part, size - part);
+  const modify = how == WRITE_MODIFY || how == WRITE_LOCKED;
+  if (modify || !(first & MMIO)) readPart(cpu, first, bounce, part);
+  if (!one && (modify || !(second & MMIO))) readPart(cpu, second, bounce + part, size - part);
   store<u64>(cpu, linear, CPU_bounceAddress);
   store<u64>(cpu, first, CPU_bouncePhysical);
   store<u64>(cpu, second, CPU_bouncePhysical + 8);
@@ -283,6 +287,11 @@ export function storeAddress(cpu: usize, segment: u32, ea: u64, size: u32): usiz
 /** As `writeAddress` for locked instructions: within a page of RAM it is always the memory itself, so that atomics work on it. */
 export function lockAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize {
   return addressForWrite(cpu, segment, ea, size, WRITE_LOCKED);
+}
+
+/** As `storeAddress` for string instructions: within a page of RAM it is always the memory itself; `invalidateCode` after the store. */
+export function stringAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize {
+  return addressForWrite(cpu, segment, ea, size, WRITE_STRING);
 }
 
 /** Raises what a read of `size` bytes would raise, and does nothing else. */

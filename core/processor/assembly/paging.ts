@@ -6,7 +6,6 @@ import {
   CONTROL_ramLow,
   CONTROL_ramSize,
   CPU_activity,
-  CPU_cpl,
   CPU_cr0,
   CPU_cr3,
   CPU_cr4,
@@ -21,6 +20,7 @@ import {
   TLB_SUPERVISOR,
   TLB_SUPERVISOR_SMAP,
   TLB_USER,
+  TLB_USER_ALIGNED,
 } from './layout';
 import { codePage, invalidateCode } from './codepages';
 import { PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE, generalProtection, pageFault } from './fault';
@@ -40,6 +40,7 @@ import {
   knownDirectory,
   rememberDirectory,
   tlbEntry,
+  tlbMode,
   twin,
   walkFlagsOf,
 } from './tlb';
@@ -348,17 +349,17 @@ export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 
   return <u64>ram | (linear & 0xfff);
 }
 
+/** The array that instruction fetches use: the same that data accesses do, so that one look at `Cpu.tlb` finds it. */
+export function fetchMode(cpu: usize): u32 {
+  const mode = tlbMode(cpu);
+  return mode == TLB_USER_ALIGNED ? TLB_USER : mode;
+}
+
 /** For instruction fetch: RAM offset of the byte at `linear`; 0xffffffff: it is not in RAM; or raises #PF, #GP(0) if not canonical. */
 export function fetchAddress(cpu: usize, linear: u64): u32 {
   if (load<u64>(cpu, CPU_efer) & EFER_LMA && <u64>((<i64>(linear << 16)) >> 16) != linear) generalProtection(cpu, 0);
-  const at = translate(cpu, linear, ACCESS_FETCH, load<u32>(cpu, CPU_cpl) == 3 ? TLB_USER : TLB_SUPERVISOR);
+  const at = translate(cpu, linear, ACCESS_FETCH, fetchMode(cpu));
   return at & MMIO ? NOT_RAM : <u32>at;
-}
-
-/** Guest-physical address of `linear` as an instruction fetch sees it, where `fetchAddress` said that it is not in RAM. */
-export function fetchPhysical(cpu: usize, linear: u64): u64 {
-  const at = translate(cpu, linear, ACCESS_FETCH, load<u32>(cpu, CPU_cpl) == 3 ? TLB_USER : TLB_SUPERVISOR);
-  return at & MMIO ? at & ~MMIO : at;
 }
 
 /**

@@ -1,8 +1,12 @@
 /**
- * String instructions (SDM vol. 1, 7.3.9.3; vol. 2, REP): restartable after every element, interruptible between chunks, and done a page
- * at a time where that cannot be told from single steps.
+ * String instructions (SDM vol. 1, 7.3.9.3; vol. 2, REP): restartable and interruptible after every iteration, and done a page at a time where
+ * that cannot be told from single iterations.
  *
- * Rows of these end their block: `rip` holds the next address on entry, and is set back to the instruction's own where work is left.
+ * Each iteration of a repeated instruction counts as one instruction, whoever executes it and however it is cut up by pages, budgets and events; a
+ * count of zero counts as one too. Rows of these end their block, which takes one instruction (and those before it) from the budget when the helper
+ * returns; the helper takes the others.
+ *
+ * `rip` holds the next address on entry, and is set back to the instruction's own where work is left.
  */
 import {
   CODE_16,
@@ -11,32 +15,40 @@ import {
   CPU_bounce,
   CPU_budget,
   CPU_codeSize,
-  CPU_dr,
   CPU_eflags,
   CPU_event,
   CPU_gpr,
+  CPU_linearMask,
   CPU_reach,
   CPU_rip,
+  CS,
   DS,
   ES,
   GS,
+  HANDLER_STALE,
   PREFIX_ADDRESS,
   PREFIX_REP,
   PREFIX_REPNE,
   REACH_SIZE,
-  REACH_readEnd,
-  REACH_writeEnd,
+  REACH_base,
   RECORD_addressMask,
+  RECORD_handler,
+  RECORD_length,
+  RECORD_pageOffset,
+  RECORD_position,
   RECORD_prefixes,
   RECORD_segment,
+  TLBENTRY_execTag,
 } from './layout';
-import { invalidateCode } from './codepages';
+import { holdsCode, invalidateCode } from './codepages';
+import { compareElements, copyElements, fillElements, goesOn, loadElement, scanElements, span, storeElement } from './elements';
 import { checkIo } from './ports';
 import { FLAG_DF, FLAG_TF, setCompareFlags } from './flags';
 import { readPort, writePort } from './host';
-import { commitWrite, readAddress, storeAddress } from './memory';
+import { commitWrite, readAddress, storeAddress, stringAddress } from './memory';
 import { instructionAddress, operandSize } from './operands';
-import { DR7_ENABLES } from './tlb';
+import { frameOf, tlbEntry } from './tlb';
+import { fetchMode } from './paging';
 
 const RAX: usize = CPU_gpr;
 const RCX: usize = CPU_gpr + 8;
@@ -95,155 +107,175 @@ function advance(cpu: usize, register: usize, mask: u64, size: u32, count: u64):
 }
 
 /**
- * After `done` elements, `left` remaining: whether to go on here. If not, and work is left, the instruction will be executed again.
- * `work` is what the chunk cost, in instructions.
+ * After `done` iterations (and CHANGED), `left` remaining: takes them from the budget, and says whether to go on here. If not, and work is left, the instruction
+ * will be executed again.
  */
-function proceed(cpu: usize, record: usize, left: u64, work: i32): bool {
-  const budget = load<i32>(cpu, CPU_budget) - work;
-  store<i32>(cpu, budget, CPU_budget);
-  if (left == 0) return false;
-  if (budget >= 0 && atomic.load<u32>(cpu + CPU_event) == 0 && !(load<u32>(cpu, CPU_eflags) & FLAG_TF)) return true;
-  store<u64>(cpu, instructionAddress(cpu, record), CPU_rip);
+function proceed(cpu: usize, record: usize, left: u64, done: u32): bool {
+  const budget = load<i32>(cpu, CPU_budget) - <i32>(done & ~CHANGED);
+  if (left != 0) {
+    const go = budget >= <i32>load<u8>(record, RECORD_position) && !(done & CHANGED) && atomic.load<u32>(cpu + CPU_event) == 0;
+    if (go && !(load<u32>(cpu, CPU_eflags) & FLAG_TF)) {
+      store<i32>(cpu, budget, CPU_budget);
+      return true;
+    }
+    store<u64>(cpu, instructionAddress(cpu, record), CPU_rip);
+  }
+  // The block takes one more.
+  store<i32>(cpu, budget + 1, CPU_budget);
   return false;
 }
 
-/** At most so many elements before `proceed` is asked; with TF set, one: there is a trap after each. */
+/** At most so many iterations before `proceed` is asked: as many as the budget has; with TF set, one: there is a trap after each. */
 // @ts-ignore: decorator
 @inline
-function limited(cpu: usize, count: u64): u64 {
-  return load<u32>(cpu, CPU_eflags) & FLAG_TF ? 1 : count;
+function limited(cpu: usize, record: usize, count: u64): u64 {
+  const budget = load<i32>(cpu, CPU_budget) - <i32>load<u8>(record, RECORD_position);
+  if (budget < 2 || load<u32>(cpu, CPU_eflags) & FLAG_TF) return 1;
+  return min(count, <u64>budget);
 }
 
-/**
- * How many of `count` elements from effective address `ea`, the first of which is at host address `at`, go the same way as the first:
- * forward, within its page, within the segment, without a wrap of the address.
- */
-function span(cpu: usize, segment: u32, write: bool, ea: u64, mask: u64, at: usize, size: u32, count: u64): u64 {
-  let n = <u64>((0x1000 - (<u32>at & 0xfff)) / size);
-  if (count < n) n = count;
-  // A data breakpoint may be on any of them.
-  if (n <= 1 || <u32>load<u64>(cpu, CPU_dr + 7 * 8) & DR7_ENABLES) return 1;
-  const last = ea + n * size - 1;
-  // In 64-bit mode a page is canonical or not as a whole.
-  if (load<u32>(cpu, CPU_codeSize) == CODE_64) return mask - ea >= n * size - 1 ? n : 1;
-  const end = write ? load<u64>(cpu + segment, REACH_writeEnd) : load<u64>(cpu + segment, REACH_readEnd);
-  return last < end && last <= mask ? n : 1;
-}
-
+/** Bytes at a host address of RAM were written. */
 // @ts-ignore: decorator
 @inline
-function loadElement(at: usize, size: u32): u64 {
-  return size == 1 ? load<u8>(at) : size == 2 ? load<u16>(at) : size == 4 ? load<u32>(at) : load<u64>(at);
-}
-
-// @ts-ignore: decorator
-@inline
-function storeElement(at: usize, value: u64, size: u32): void {
-  if (size == 1) store<u8>(at, <u8>value);
-  else if (size == 2) store<u16>(at, <u16>value);
-  else if (size == 4) store<u32>(at, <u32>value);
-  else store<u64>(at, value);
-}
-
-/** Bytes at a host address of RAM were written without `storeAddress` having seen all of them. */
 function written(at: usize, bytes: u32): void {
   const offset = <u32>at - load<u32>(0, CONTROL_ram);
   invalidateCode(offset >>> 12, offset & 0xfff, (offset & 0xfff) + bytes - 1);
 }
 
+// @ts-ignore: decorator
+@inline
+function crosses(record: usize): bool {
+  return <u32>load<u16>(record, RECORD_pageOffset) + load<u8>(record, RECORD_length) > 0x1000;
+}
+
+/** Whether `bytes` bytes at host address `at`, in one page of RAM, are or may be bytes of the instruction itself. */
+function isItself(cpu: usize, record: usize, at: usize, bytes: u32): bool {
+  const offset = <u32>at - load<u32>(0, CONTROL_ram);
+  if (!crosses(record) && !holdsCode(offset >>> 12, offset & 0xfff, (offset & 0xfff) + bytes - 1)) return false;
+  const base = load<u64>(cpu, CPU_reach + CS * REACH_SIZE + REACH_base);
+  const linear = (instructionAddress(cpu, record) + base) & load<u64>(cpu, CPU_linearMask);
+  const length = <u32>load<u8>(record, RECORD_length);
+  const inPage = min(length, 0x1000 - (<u32>linear & 0xfff));
+  if (meets(cpu, linear, inPage, offset, bytes)) return true;
+  return inPage < length && meets(cpu, (linear + inPage) & load<u64>(cpu, CPU_linearMask), length - inPage, offset, bytes);
+}
+
+/** Whether code at a linear address may be in RAM at `offset`..`offset + bytes - 1`. */
+function meets(cpu: usize, linear: u64, length: u32, offset: u32, bytes: u32): bool {
+  const entry = tlbEntry(cpu, fetchMode(cpu), linear);
+  if (load<u64>(entry, TLBENTRY_execTag) != (linear & ~0xfff)) return true;
+  const at = frameOf(entry) | (<u32>linear & 0xfff);
+  return at < offset + bytes && offset < at + length;
+}
+
+/** In the result of moveChunk and fillChunk: the instruction may have changed itself, and is to be fetched again. */
+const CHANGED: u32 = 0x8000_0000;
+
+/** Ends a chunk of one element that went to `Cpu.bounce`. */
+function commitElement(cpu: usize, record: usize): u32 {
+  commitWrite(cpu);
+  return load<u32>(record, RECORD_handler) == HANDLER_STALE || crosses(record) ? 1 | CHANGED : 1;
+}
+
 // -- MOVS
 
-/** Moves at least one element of at most `count`; returns how many. Registers but RCX are up to date then. */
-function moveChunk(cpu: usize, segment: u32, mask: u64, size: u32, count: u64): u64 {
+/** Moves at least one element of at most `count`; returns how many, and CHANGED. Registers but RCX are up to date then. */
+function moveChunk(cpu: usize, record: usize, segment: u32, mask: u64, size: u32, count: u64): u32 {
   const bounce = cpu + CPU_bounce;
+  const back = backward(cpu);
   const si = load<u64>(cpu, RSI) & mask;
   const di = load<u64>(cpu, RDI) & mask;
   const from = readAddress(cpu, segment, si, size);
   const value = loadElement(from, size);
   const isRam = from != bounce;
-  const to = storeAddress(cpu, ES_REACH, di, size);
+  const to = stringAddress(cpu, ES_REACH, di, size);
   let n: u64 = 1;
-  if (count > 1 && isRam && to != bounce && !backward(cpu)) {
-    n = span(cpu, segment, false, si, mask, from, size, count);
-    if (n > 1) n = span(cpu, ES_REACH, true, di, mask, to, size, n);
-  }
-  if (n == 1) {
+  let result: u32 = 1;
+  if (to == bounce) {
     storeElement(to, value, size);
-    if (to == bounce) commitWrite(cpu);
+    result = commitElement(cpu, record);
   } else {
+    if (count > 1 && isRam) {
+      n = span(cpu, segment, false, si, mask, from, size, count, back);
+      if (n > 1) n = span(cpu, ES_REACH, true, di, mask, to, size, n, back);
+    }
+    let down: u32 = back ? <u32>(n - 1) * size : 0;
+    const itself = isItself(cpu, record, to - down, <u32>n * size);
+    if (itself) {
+      n = 1;
+      down = 0;
+    }
     const bytes = <u32>n * size;
-    if (bytes >= 32 && !(to > from && to < from + bytes)) memory.copy(to, from, bytes);
-    else for (let i: u32 = 0; i < bytes; i += size) storeElement(to + i, loadElement(from + i, size), size);
-    written(to, bytes);
+    if (n == 1) storeElement(to, value, size);
+    else copyElements(to - down, from - down, bytes, size, back);
+    written(to - down, bytes);
+    result = itself ? 1 | CHANGED : <u32>n;
   }
   advance(cpu, RSI, mask, size, n);
   advance(cpu, RDI, mask, size, n);
-  return n;
+  return result;
 }
 
 function move(cpu: usize, record: usize, size: u32): void {
   const mask = addressMask(cpu, record);
   const segment = sourceSegment(record);
   if (!repeats(record)) {
-    moveChunk(cpu, segment, mask, size, 1);
+    moveChunk(cpu, record, segment, mask, size, 1);
     return;
   }
   let left = load<u64>(cpu, RCX) & mask;
   if (left == 0) return;
   for (;;) {
-    const n = moveChunk(cpu, segment, mask, size, limited(cpu, left));
-    left -= n;
+    const n = moveChunk(cpu, record, segment, mask, size, limited(cpu, record, left));
+    left -= n & ~CHANGED;
     setPart(cpu + RCX, left, mask);
-    if (!proceed(cpu, record, left, 1 + <i32>((n * size) >>> 6))) return;
+    if (!proceed(cpu, record, left, n)) return;
   }
 }
 
 // -- STOS
 
-function fillChunk(cpu: usize, mask: u64, size: u32, count: u64): u64 {
-  const bounce = cpu + CPU_bounce;
+function fillChunk(cpu: usize, record: usize, mask: u64, size: u32, count: u64): u32 {
+  const back = backward(cpu);
   const di = load<u64>(cpu, RDI) & mask;
   const value = load<u64>(cpu, RAX);
-  const to = storeAddress(cpu, ES_REACH, di, size);
-  const n = count > 1 && to != bounce && !backward(cpu) ? span(cpu, ES_REACH, true, di, mask, to, size, count) : 1;
-  if (n == 1) {
+  const to = stringAddress(cpu, ES_REACH, di, size);
+  let n: u64 = 1;
+  let result: u32 = 1;
+  if (to == cpu + CPU_bounce) {
     storeElement(to, value, size);
-    if (to == bounce) commitWrite(cpu);
+    result = commitElement(cpu, record);
   } else {
-    const bytes = <u32>n * size;
-    const pattern: u64 =
-      size == 1
-        ? (value & 0xff) * 0x0101010101010101
-        : size == 2
-          ? (value & 0xffff) * 0x0001000100010001
-          : size == 4
-            ? (value & 0xffffffff) * 0x0000000100000001
-            : value;
-    if (bytes >= 32 && pattern == (value & 0xff) * 0x0101010101010101) memory.fill(to, <u8>value, bytes);
-    else {
-      let i: u32 = 0;
-      for (; i + 8 <= bytes; i += 8) store<u64>(to + i, pattern);
-      for (; i < bytes; i += size) storeElement(to + i, value, size);
+    if (count > 1) n = span(cpu, ES_REACH, true, di, mask, to, size, count, back);
+    let down: u32 = back ? <u32>(n - 1) * size : 0;
+    const itself = isItself(cpu, record, to - down, <u32>n * size);
+    if (itself) {
+      n = 1;
+      down = 0;
     }
-    written(to, bytes);
+    const bytes = <u32>n * size;
+    if (n == 1) storeElement(to, value, size);
+    else fillElements(to - down, value, bytes, size);
+    written(to - down, bytes);
+    result = itself ? 1 | CHANGED : <u32>n;
   }
   advance(cpu, RDI, mask, size, n);
-  return n;
+  return result;
 }
 
 function fill(cpu: usize, record: usize, size: u32): void {
   const mask = addressMask(cpu, record);
   if (!repeats(record)) {
-    fillChunk(cpu, mask, size, 1);
+    fillChunk(cpu, record, mask, size, 1);
     return;
   }
   let left = load<u64>(cpu, RCX) & mask;
   if (left == 0) return;
   for (;;) {
-    const n = fillChunk(cpu, mask, size, limited(cpu, left));
-    left -= n;
+    const n = fillChunk(cpu, record, mask, size, limited(cpu, record, left));
+    left -= n & ~CHANGED;
     setPart(cpu + RCX, left, mask);
-    if (!proceed(cpu, record, left, 1 + <i32>((n * size) >>> 6))) return;
+    if (!proceed(cpu, record, left, n)) return;
   }
 }
 
@@ -268,14 +300,7 @@ function loadString(cpu: usize, record: usize, size: u32): void {
   }
 }
 
-// -- SCAS, CMPS
-
-/** With REPE elements are compared while they are equal, with REPNE while they are not. */
-// @ts-ignore: decorator
-@inline
-function goesOn(prefixes: u32, equal: bool): bool {
-  return equal == ((prefixes & PREFIX_REP) != 0);
-}
+// -- SCAS, CMPS: the flags are those from before the instruction until it is done, also where it faults (vol. 2, REP) or is interrupted
 
 function scan(cpu: usize, record: usize, size: u32): void {
   const mask = addressMask(cpu, record);
@@ -287,28 +312,28 @@ function scan(cpu: usize, record: usize, size: u32): void {
     setCompareFlags(cpu, wanted, value, size);
     return;
   }
+  const back = backward(cpu);
   let left = load<u64>(cpu, RCX) & mask;
   if (left == 0) return;
   for (;;) {
     const di = load<u64>(cpu, RDI) & mask;
     const at = readAddress(cpu, ES_REACH, di, size);
     let value = loadElement(at, size);
-    let n: u64 = 1;
+    let n: u32 = 1;
     let more = goesOn(prefixes, value == wanted);
-    if (more && at != cpu + CPU_bounce && !backward(cpu)) {
-      const most = span(cpu, ES_REACH, false, di, mask, at, size, limited(cpu, left));
-      while (more && n < most) {
-        value = loadElement(at + <usize>n * size, size);
-        n++;
-        more = goesOn(prefixes, value == wanted);
-      }
+    if (more && at != cpu + CPU_bounce && !back) {
+      const most = <u32>span(cpu, ES_REACH, false, di, mask, at, size, limited(cpu, record, left), false);
+      const end = scanElements(at, most, size, wanted, prefixes);
+      more = end == most;
+      n = more ? most : end + 1;
+      value = loadElement(at + (n - 1) * size, size);
     }
     left -= n;
     advance(cpu, RDI, mask, size, n);
     setPart(cpu + RCX, left, mask);
-    if (!proceed(cpu, record, more ? left : 0, 1 + <i32>(n >>> 2))) {
-      // A fault leaves the flags as they were before the instruction, so they are set only here.
-      setCompareFlags(cpu, wanted, value, size);
+    if (!more) left = 0;
+    if (!proceed(cpu, record, left, n)) {
+      if (left == 0) setCompareFlags(cpu, wanted, value, size);
       return;
     }
   }
@@ -319,6 +344,7 @@ function compare(cpu: usize, record: usize, size: u32): void {
   const segment = sourceSegment(record);
   const prefixes = repeats(record);
   const bounce = cpu + CPU_bounce;
+  const back = backward(cpu);
   let left: u64 = prefixes ? load<u64>(cpu, RCX) & mask : 1;
   if (left == 0) return;
   for (;;) {
@@ -329,17 +355,16 @@ function compare(cpu: usize, record: usize, size: u32): void {
     const isRam = first != bounce;
     const second = readAddress(cpu, ES_REACH, di, size);
     let b = loadElement(second, size);
-    let n: u64 = 1;
+    let n: u32 = 1;
     let more = goesOn(prefixes, a == b);
-    if (more && prefixes && isRam && second != bounce && !backward(cpu)) {
-      let most = span(cpu, segment, false, si, mask, first, size, limited(cpu, left));
-      most = span(cpu, ES_REACH, false, di, mask, second, size, most);
-      while (more && n < most) {
-        a = loadElement(first + <usize>n * size, size);
-        b = loadElement(second + <usize>n * size, size);
-        n++;
-        more = goesOn(prefixes, a == b);
-      }
+    if (more && prefixes && isRam && second != bounce && !back) {
+      let most = span(cpu, segment, false, si, mask, first, size, limited(cpu, record, left), false);
+      most = span(cpu, ES_REACH, false, di, mask, second, size, most, false);
+      const end = compareElements(first, second, <u32>most, size, prefixes);
+      more = end == <u32>most;
+      n = more ? <u32>most : end + 1;
+      a = loadElement(first + (n - 1) * size, size);
+      b = loadElement(second + (n - 1) * size, size);
     }
     advance(cpu, RSI, mask, size, n);
     advance(cpu, RDI, mask, size, n);
@@ -347,8 +372,9 @@ function compare(cpu: usize, record: usize, size: u32): void {
       left -= n;
       setPart(cpu + RCX, left, mask);
     }
-    if (!prefixes || !proceed(cpu, record, more ? left : 0, 1 + <i32>(n >>> 2))) {
-      setCompareFlags(cpu, a, b, size);
+    if (!more) left = 0;
+    if (!prefixes || !proceed(cpu, record, left, n)) {
+      if (!prefixes || left == 0) setCompareFlags(cpu, a, b, size);
       return;
     }
   }
@@ -372,7 +398,7 @@ function input(cpu: usize, record: usize, size: u32): void {
     if (!repeated) return;
     left--;
     setPart(cpu + RCX, left, mask);
-    if (!proceed(cpu, record, left, 8)) return;
+    if (!proceed(cpu, record, left, 1)) return;
   }
 }
 
@@ -391,7 +417,7 @@ function output(cpu: usize, record: usize, size: u32): void {
     if (!repeated) return;
     left--;
     setPart(cpu + RCX, left, mask);
-    if (!proceed(cpu, record, left, 8)) return;
+    if (!proceed(cpu, record, left, 1)) return;
   }
 }
 

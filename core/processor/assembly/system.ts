@@ -1,5 +1,6 @@
 /** Flags as a whole, interrupts on and off, HLT, and the small system instructions. */
 import {
+  CPU_budget,
   CPU_cr4,
   CPU_cpl,
   CPU_cr0,
@@ -83,6 +84,8 @@ function yieldsToInterrupt(cpu: usize, record: usize): bool {
   if (load<u8>(record, RECORD_position) == 0 || !(load<u32>(cpu, CPU_eflags) & FLAG_IF)) return false;
   if (load<u32>(cpu, CPU_interruptShadow) == 1 || !(atomic.load<u32>(cpu + CPU_event) & EVENT_INTERRUPT)) return false;
   store<u64>(cpu, instructionAddress(cpu, record), CPU_rip);
+  // The block counts it, but it will be executed only later.
+  store<i32>(cpu, load<i32>(cpu, CPU_budget) + 1, CPU_budget);
   return true;
 }
 
