@@ -1,14 +1,17 @@
 /** Makes translations: from requests and decoded records, all read from the machine's memory, to modules in its cache. Runs no guest code. */
 import { BlockHeader, PAGE } from '../state/index.ts';
 import { Cache, type Candidate } from './cache.ts';
+import { Code } from './code.ts';
 import { buildModule } from './compile.ts';
-import { Finder } from './finder.ts';
-import type { Region } from './region.ts';
+import { Finder, LIMITS, type Limits } from './finder.ts';
+import { pageOf, type Region } from './region.ts';
 import { Requests, type Request } from './requests.ts';
 
 export interface CompilerOptions {
   /** Regions that become one module, if so many were asked for. */
   readonly batch?: number;
+  /** How large regions may be. */
+  readonly limits?: Limits;
   /** Told of every region, before it is compiled. */
   readonly onRegion?: (region: Region) => void;
   /** Told of what should not happen. */
@@ -25,6 +28,7 @@ export class Compiler {
   readonly #view: DataView;
   readonly #requests: Requests;
   readonly #cache: Cache;
+  readonly #code: Code;
   readonly #finder: Finder;
   #pending = new Map<number, Request>();
   /** As long as one of these refers to it, V8 keeps the native code, and gives it to every thread that compiles the same bytes. */
@@ -35,7 +39,8 @@ export class Compiler {
     this.#view = new DataView(memory.buffer);
     this.#requests = new Requests(memory.buffer);
     this.#cache = new Cache(memory.buffer);
-    this.#finder = new Finder(memory);
+    this.#code = new Code(memory);
+    this.#finder = new Finder(memory, this.#code, options.limits ?? LIMITS);
   }
 
   /** Makes one module of what is asked for most urgently; false: there was nothing to do. */
@@ -63,14 +68,15 @@ export class Compiler {
     return ranked.slice(0, batch).map(({ request }) => request);
   }
 
-  #find({ record, generation }: Request): Found | undefined {
+  #find(request: Request): Found | undefined {
+    const { record, generation } = request;
     const { clock } = this.#cache;
     const header = record - BlockHeader.size;
     const page = this.#view.getUint32(header + BlockHeader.offsets.page, true);
     const mode = this.#view.getUint32(header + BlockHeader.offsets.mode, true);
-    const original = this.#finder.handler(record);
+    const original = this.#code.handler(record);
     if (original === 0 || generation !== this.#cache.generation) return undefined;
-    const region = this.#finder.find(record, page, mode);
+    const region = this.#finder.find(record, page, mode, request);
     if (!region) {
       this.#cache.refuse({ record, generation }, true);
       return undefined;
@@ -117,11 +123,16 @@ export class Compiler {
   }
 }
 
-/** Pages that a region has code in, and which 64-byte chunks of them. */
+/** RAM pages that a region has code in, and which 64-byte chunks of them. */
 function coverage(region: Region): Map<number, bigint> {
-  let chunks = 0n;
+  const pages = new Map<number, bigint>();
   for (const { instructions } of region.blocks)
-    for (const { offset, length } of instructions)
-      for (let chunk = offset >> 6; chunk <= (offset + length - 1) >> 6; chunk++) chunks |= 1n << BigInt(chunk);
-  return new Map([[region.page, chunks & ((1n << BigInt(PAGE / 64)) - 1n)]]);
+    for (const { offset, length } of instructions) {
+      const page = region.pages.get(pageOf(offset))!;
+      const first = offset - pageOf(offset) * PAGE;
+      let chunks = pages.get(page) ?? 0n;
+      for (let chunk = first >> 6; chunk <= (first + length - 1) >> 6; chunk++) chunks |= 1n << BigInt(chunk);
+      pages.set(page, chunks);
+    }
+  return pages;
 }

@@ -1,11 +1,69 @@
-/** From instructions to basic blocks. */
-import { successors, type Block, type Instruction } from './region.ts';
+/** From instructions to basic blocks, and from these to a graph. */
+import type { Context } from './finder.ts';
+import { isRouter, successors, type Block, type Instruction, type Node, type Router } from './region.ts';
 
-type Draft = { -readonly [K in keyof Block]: Block[K] } & { instructions: Instruction[]; branches: Map<Instruction, Block> };
+type Draft = { -readonly [K in keyof Block]: Block[K] } & { instructions: Instruction[]; branches: Map<Instruction, readonly Node[]> };
+type Drafts = Map<number, Draft>;
 
-/** Cuts the instructions `at` offsets into blocks: those that are reached from `entry`, which is the first. */
-export function cut(at: ReadonlyMap<number, Instruction>, leaders: ReadonlySet<number>, entry: number): Block[] {
-  const drafts = new Map<number, Draft>();
+/** A place in a region. */
+export interface Place {
+  readonly context: Context;
+  readonly offset: number;
+}
+
+/** Indirect branches with more targets than this go by a router. */
+const COMPARED = 4;
+
+/**
+ * Cuts the instructions of contexts into blocks: those that are reached from the first's entry, which comes first. `returns`: for functions of the
+ * first context, where they may return to.
+ */
+export function link(
+  contexts: readonly Context[],
+  returns: ReadonlyMap<number, readonly Place[]>,
+): { readonly blocks: readonly Block[]; readonly routers: readonly Router[] } {
+  const top = contexts[0]!;
+  const all = new Map<Context, Drafts>(contexts.map((context) => [context, cut(context)]));
+  const at = (place: Place): Draft | undefined => all.get(place.context)?.get(place.offset);
+  const returning = returnsOf(all.get(top)!, returns);
+  const routers = new Map<string, Router>();
+  const numbers = new Map<Draft, number>();
+  const number = (d: Draft): number => numbers.get(d) ?? (numbers.set(d, numbers.size), numbers.get(d)!);
+
+  /** Where an instruction branches to. */
+  const ways = (context: Context, i: Instruction): Draft[] => {
+    const callee = context.calls.get(i);
+    let places: readonly Place[] = [];
+    if (callee) places = [{ context: callee, offset: i.target! }];
+    else if (i.row?.row.family === 'ret')
+      places = context === top ? (returning.get(i) ?? []) : [{ context: context.parent!, offset: context.after }];
+    else if (i.target !== undefined && (i.row?.row.family !== 'call' || i.target === i.offset + i.length))
+      places = [{ context, offset: i.target }];
+    return places.map(at).filter((d) => d !== undefined);
+  };
+  for (const [context, drafts] of all)
+    for (const draft of drafts.values()) {
+      if (draft.next !== undefined) draft.following = drafts.get(draft.next);
+      for (const i of draft.instructions) {
+        const to = ways(context, i);
+        if (to.length === 0) continue;
+        if (to.length <= COMPARED) {
+          draft.branches.set(i, to);
+          continue;
+        }
+        const key = to.map(number).sort((a, b) => a - b).join(); // prettier-ignore
+        const router = routers.get(key) ?? { targets: to };
+        routers.set(key, router);
+        draft.branches.set(i, [router]);
+      }
+    }
+  const reached = new Set<Node>([all.get(top)!.get(top.entry)!]);
+  for (const node of reached) for (const next of successors(node)) reached.add(next);
+  return { blocks: [...reached].filter((n) => !isRouter(n)) as Block[], routers: [...reached].filter(isRouter) };
+}
+
+function cut({ at, leaders }: Context): Drafts {
+  const drafts: Drafts = new Map();
   // Where two streams run together in the midst of a block, that is a leader too.
   const reached = new Set<number>();
   const all = new Set(leaders);
@@ -16,16 +74,7 @@ export function cut(at: ReadonlyMap<number, Instruction>, leaders: ReadonlySet<n
     reached.add(next);
   }
   for (const offset of all) if (at.has(offset)) drafts.set(offset, straight(at, all, offset));
-  for (const draft of drafts.values()) {
-    if (draft.next !== undefined) draft.following = drafts.get(draft.next);
-    for (const i of draft.instructions) {
-      const to = i.target === undefined ? undefined : drafts.get(i.target);
-      if (to) draft.branches.set(i, to);
-    }
-  }
-  const blocks = new Set<Block>([drafts.get(entry)!]);
-  for (const block of blocks) for (const next of successors(block)) blocks.add(next);
-  return [...blocks];
+  return drafts;
 }
 
 /** The block that begins at an offset and ends before the next leader, at the latest. */
@@ -41,4 +90,30 @@ function straight(at: ReadonlyMap<number, Instruction>, leaders: ReadonlySet<num
       return block;
     }
   }
+}
+
+/** Where the returns of the first context may go: to where the functions were called from that they are reached in. */
+function returnsOf(drafts: Drafts, returns: ReadonlyMap<number, readonly Place[]>): Map<Instruction, Place[]> {
+  const found = new Map<Instruction, Place[]>();
+  for (const [entry, places] of returns) {
+    const seen = new Set<number>([entry]);
+    for (const offset of seen) {
+      const draft = drafts.get(offset);
+      if (!draft) continue;
+      if (draft.next !== undefined) seen.add(draft.next);
+      for (const i of draft.instructions) {
+        const family = i.row?.row.family;
+        // A call of what follows it is the same to this.
+        if (family === 'call') seen.add(i.offset + i.length);
+        else if (i.target !== undefined) seen.add(i.target);
+        else if (family === 'ret') {
+          const list = found.get(i) ?? [];
+          // The same address with another context is the same to a comparison.
+          for (const p of places) if (!list.some((q) => q.offset === p.offset)) list.push(p);
+          found.set(i, list);
+        }
+      }
+    }
+  }
+  return found;
 }

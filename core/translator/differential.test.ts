@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
 import { compileModules, type EngineModules } from '../processor/engine.ts';
+import { REGION_PAGES } from '../state/index.ts';
 import { CODE, numbers, program, TestMachine } from './testing.ts';
 import { Translator } from './translator.ts';
 
@@ -23,7 +24,8 @@ describe.each([64, 32] as const)('in %d-bit mode', (bits) => {
       const code = program(bits, seed, 2 + random(12));
       const repeats = 5 + random(60);
       const after = 1 + random(6);
-      const options = { after, batch: 1 + random(3) };
+      const limits = { instructions: 30 + random(400), pages: 1 + random(REGION_PAGES), repeated: random(30), depth: random(4) };
+      const options = { after, batch: 1 + random(3), limits };
       const machines = [
         new TestMachine(bits, modules),
         new TestMachine(bits, modules, {

@@ -1,115 +1,240 @@
 /**
- * Finds what is translated together: the instructions of one page that direct branches and falling through reach from an entry, as far as they
- * have been decoded.
+ * Finds what is translated together: the instructions that branches, calls, returns and falling through reach from an entry, as far as they have been
+ * decoded and are executed often. First come, first served: what is near the entry belongs to it most.
  */
-import { handlerRow, HANDLERS } from '../processor/handlers.ts';
-import { families } from '../processor/semantics/index.ts';
-import {
-  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_END, HANDLER_FIRST, PAGE, Record,
-} from '../state/index.ts'; // prettier-ignore
-import { cut } from './cut.ts';
-import type { Instruction, Region } from './region.ts';
+import { HANDLER_END, PAGE, Record, TlbEntry, TLB_SLOT_MASK, TLB_SLOT_SHIFT } from '../state/index.ts';
+import type { Code } from './code.ts';
+import { link } from './cut.ts';
+import { pageOf, type Instruction, type Region } from './region.ts';
 
 const R = Record.offsets;
 
-/** Instructions a region has at most: what a compilation takes grows faster than they do. */
-const REGION_MAX = 400;
-/** A block belongs to a region if it was entered at least this fraction of the times that make one hot. */
-const WARM = 16;
+export interface Limits {
+  /** Instructions a region has at most: what a compilation takes grows faster than they do. */
+  readonly instructions: number;
+  /** Pages that it has code in: REGION_PAGES at most. */
+  readonly pages: number;
+  /** Instructions of a function that is repeated for each of its calls, and how deep such calls may be nested. */
+  readonly repeated: number;
+  readonly depth: number;
+}
 
-/** Helpers of rows that do not end a block and may be called from the midst of a region; what else has a helper is left to the interpreter. */
-const INLINE_HELPERS = new Set(['cli', 'pushf', 'rdtsc', 'stac', 'clac', 'swapgs', 'fwait', 'emms', 'ldmxcsr', 'stmxcsr', 'clflush']);
-const JUMPS = new Set(['jcc', 'jmp', 'call', 'loop', 'loope', 'loopne', 'jcxz']);
-const STACK_OR_BRANCH = new Set([
-  ...JUMPS, 'jmp_rm', 'call_rm', 'ret', 'push', 'push_imm', 'pop', 'leave', 'pusha', 'popa', 'enter',
-]); // prettier-ignore
+export const LIMITS: Limits = { instructions: 400, pages: 1, repeated: 16, depth: 2 };
+
+/** Where the entry is in linear addresses, for what lies in other pages: what a vCPU's TLB says of them now. The region's code makes sure of it. */
+export interface Space {
+  /** Byte address of the TLB in use. */
+  readonly tlb: number;
+  /** Linear address of the entry's page: its lower and upper half. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A stretch of the region with instructions of its own: everything at first; a function that is repeated for one of its calls. */
+export interface Context {
+  readonly parent: Context | undefined;
+  /** Offsets of the function, and of where it returns to in the parent. */
+  readonly entry: number;
+  readonly after: number;
+  readonly at: Map<number, Instruction>;
+  /** Offsets at which blocks begin. */
+  readonly leaders: Set<number>;
+  /** Where calls go. */
+  readonly calls: Map<Instruction, Context>;
+  readonly depth: number;
+}
+
+function newContext(parent: Context | undefined, entry: number, after: number): Context {
+  return { parent, entry, after, at: new Map(), leaders: new Set(), calls: new Map(), depth: parent ? parent.depth + 1 : 0 };
+}
 
 export class Finder {
   readonly #view: DataView;
-  readonly #control;
+  readonly #code: Code;
+  readonly #limits: Limits;
 
-  constructor(memory: WebAssembly.Memory) {
+  constructor(memory: WebAssembly.Memory, code: Code, limits: Limits) {
     this.#view = new DataView(memory.buffer);
-    this.#control = Control.view(memory.buffer, 0);
+    this.#code = code;
+    this.#limits = limits;
   }
 
-  /** The interpreter's handler of a record; 0 if it is stale. */
-  handler(record: number): number {
-    const now = this.#view.getUint32(record + R.handler, true);
-    const replaced = now === HANDLER_COUNT || now >= HANDLERS;
-    return replaced ? this.#view.getUint32(record - BlockHeader.size + BlockHeader.offsets.original, true) : now;
-  }
-
-  /** The first record of the block decoded at a RAM offset, or 0. */
-  #lookup(at: number, mode: number): number {
-    const v = this.#view;
-    const slot = this.#control.codeHash + ((at ^ (at >>> 14)) & (CODE_HASH_ENTRIES - 1)) * CodeHash.size;
-    if (v.getUint32(slot, true) !== at || v.getUint32(slot + 4, true) !== mode + 1) return 0;
-    const record = v.getUint32(slot + CodeHash.offsets.record, true);
-    if (this.handler(record) === 0) return 0;
-    // What is rarely executed would only make the region larger.
-    const entries = v.getUint32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
-    return entries >= this.#control.translateAfter / WARM ? record : 0;
-  }
-
-  #instruction(record: number, mode: number): Instruction {
-    const v = this.#view;
-    const handler = this.handler(record);
-    const offset = v.getUint16(record + R.pageOffset, true);
-    const length = v.getUint8(record + R.length);
-    const base = { record, handler, offset, length, position: v.getUint8(record + R.position) };
-    const left: Instruction = { ...base, row: undefined, size: 0, memory: false, target: undefined, end: true, returns: false };
-    if (handler < HANDLER_FIRST) return left;
-    const found = handlerRow(handler);
-    if (!found) return left;
-    const { row } = found;
-    const slot = handler - found.base;
-    const size = found.sizes[slot >> 1]!;
-    if (row.helper) {
-      if (row.end) return { ...left, returns: true };
-      if (row.unit !== 'x87' && !INLINE_HELPERS.has(row.helper)) return left;
-    } else {
-      if (!families[row.family]) return left;
-      // Operand-size prefixes on stack operations and branches are too rare to be worth it.
-      if (STACK_OR_BRANCH.has(row.family) && size !== (mode === CODE_64 ? 64 : 32)) return left;
-      if (row.family === 'undefined') return left;
-    }
-    const jump = !row.helper && JUMPS.has(row.family);
-    const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;
-    return { ...base, row: found, size, memory: (slot & 1) === 1, target, end: row.end, returns: false };
-  }
-
-  /** The region that begins with a block's first record; undefined if there is nothing to gain. */
-  find(entry: number, page: number, mode: number): Region | undefined {
-    const at = new Map<number, Instruction>();
-    const leaders = new Set<number>();
-    const work: number[] = [entry];
-    const first = this.#instruction(entry, mode);
+  /** The region that begins with a block's first record, in RAM page `page`; undefined if there is nothing to gain. */
+  find(entry: number, page: number, mode: number, space?: Space): Region | undefined {
+    const first = this.#code.instruction(entry, mode, 0);
     if (!first.row && !first.returns) return undefined;
-    leaders.add(first.offset);
-    while (work.length > 0 && at.size < REGION_MAX) {
-      // First come, first served: what is near the entry belongs to it most.
-      let record = work.shift()!;
-      for (;;) {
+    return new Search(this.#view, this.#code, this.#limits, page, mode, space).run(entry, first.offset);
+  }
+}
+
+class Search {
+  readonly #view: DataView;
+  readonly #code: Code;
+  readonly #limits: Limits;
+  readonly #page: number;
+  readonly #mode: number;
+  readonly #space: Space | undefined;
+  readonly #work: { context: Context; offset: number; record: number }[] = [];
+  readonly #contexts: Context[] = [];
+  /** RAM pages by distance: of those that the region has code in, and of all that were looked for. */
+  readonly #used = new Map<number, number>();
+  readonly #known = new Map<number, number | undefined>();
+  readonly #sizes = new Map<number, number>();
+  /** Offsets to which functions of the first context return, with the context that they return to. */
+  readonly #returns = new Map<number, { context: Context; offset: number }[]>();
+  #count = 0;
+
+  constructor(view: DataView, code: Code, limits: Limits, page: number, mode: number, space: Space | undefined) {
+    this.#view = view;
+    this.#code = code;
+    this.#limits = limits;
+    this.#page = page;
+    this.#mode = mode;
+    this.#space = space;
+    this.#known.set(0, page);
+  }
+
+  run(entry: number, offset: number): Region {
+    const top = newContext(undefined, offset, 0);
+    this.#contexts.push(top);
+    top.leaders.add(offset);
+    this.#work.push({ context: top, offset, record: entry });
+    for (let next; !this.#full && (next = this.#work.shift());) this.#walk(next.context, next.offset, next.record);
+    const { blocks, routers } = link(this.#contexts, this.#returns);
+    return { entry, mode: this.#mode, page: this.#page, pages: this.#used, blocks, routers, instructions: this.#count };
+  }
+
+  get #full(): boolean {
+    return this.#count >= this.#limits.instructions;
+  }
+
+  /** RAM page at a distance, as far as is known. */
+  #pageAt(distance: number): number | undefined {
+    if (!this.#known.has(distance)) this.#known.set(distance, this.#translate(distance));
+    return this.#known.get(distance);
+  }
+
+  #translate(distance: number): number | undefined {
+    const space = this.#space;
+    if (!space) return undefined;
+    const v = this.#view;
+    const entry = (page: number): number | undefined => {
+      const sum = space.low + page * PAGE;
+      const low = sum >>> 0;
+      // Outside of 64-bit mode addresses are no longer than this.
+      const high = space.high === 0 ? 0 : (space.high + Math.floor(sum / 0x1_0000_0000)) >>> 0;
+      const at = space.tlb + ((low >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
+      const tag = at + TlbEntry.offsets.execTag;
+      if (v.getUint32(tag, true) !== low || v.getUint32(tag + 4, true) !== high) return undefined;
+      return v.getUint32(at + TlbEntry.offsets.frame, true) >>> 12;
+    };
+    // Another address space than when the region was asked for?
+    return entry(0) === this.#page ? entry(distance) : undefined;
+  }
+
+  /** The first record of the block at an offset, if it may be part of the region; else 0. */
+  #lookup(offset: number): number {
+    const distance = pageOf(offset);
+    if (!this.#used.has(distance) && this.#used.size >= this.#limits.pages) return 0;
+    const page = this.#pageAt(distance);
+    return page === undefined ? 0 : this.#code.lookup(page * PAGE + offset - distance * PAGE, this.#mode);
+  }
+
+  /** Follows instructions from one to the next. */
+  #walk(context: Context, begin: number, first: number): void {
+    let record = first;
+    let offset = begin;
+    while (!this.#full) {
+      const base = pageOf(offset) * PAGE;
+      if (this.#view.getUint32(record + R.handler, true) === HANDLER_END) {
+        offset = base + this.#view.getUint16(record + R.pageOffset, true);
+        // A block does not go on in another page.
+        if (pageOf(offset) * PAGE !== base) context.leaders.add(offset);
+        if (context.at.has(offset)) return;
+        record = this.#lookup(offset);
+        if (record === 0) return;
+        continue;
+      }
+      const i = this.#code.instruction(record, this.#mode, base);
+      if (context.at.has(i.offset)) return;
+      context.at.set(i.offset, i);
+      this.#count++;
+      this.#used.set(pageOf(i.offset), this.#pageAt(pageOf(i.offset))!);
+      this.#branch(context, i);
+      if (i.end) return;
+      record += Record.size;
+    }
+  }
+
+  #branch(context: Context, i: Instruction): void {
+    if (i.target === undefined) return;
+    if (i.row?.row.family === 'call') this.#call(context, i, i.target);
+    else this.#reach(context, i.target);
+  }
+
+  /** What is at an offset belongs to the region, if it can. */
+  #reach(context: Context, offset: number): boolean {
+    if (!context.at.has(offset)) {
+      const record = this.#lookup(offset);
+      if (record === 0) return false;
+      this.#work.push({ context, offset, record });
+    }
+    context.leaders.add(offset);
+    return true;
+  }
+
+  #call(context: Context, i: Instruction, target: number): void {
+    const after = i.offset + i.length;
+    // Only to have the address.
+    if (target === after) return void this.#reach(context, target);
+    // Where it would not come back to, there is no use in going along.
+    if (!context.at.has(after) && this.#lookup(after) === 0) return;
+    const top = this.#contexts[0]!;
+    const callee = this.#isRepeated(context, target) ? newContext(context, target, after) : top;
+    if (!this.#reach(callee, target)) return;
+    this.#reach(context, after);
+    context.calls.set(i, callee);
+    if (callee !== top) this.#contexts.push(callee);
+    else {
+      const list = this.#returns.get(target);
+      if (!list) this.#returns.set(target, [{ context, offset: after }]);
+      else if (!list.some((r) => r.offset === after)) list.push({ context, offset: after });
+    }
+  }
+
+  #isRepeated(context: Context, target: number): boolean {
+    if (context.depth >= this.#limits.depth) return false;
+    for (let c: Context | undefined = context; c; c = c.parent) if (c.entry === target) return false;
+    return this.#size(target) <= this.#limits.repeated;
+  }
+
+  /** How many instructions a function has, without those it calls; Infinity if they are too many. */
+  #size(entry: number): number {
+    const known = this.#sizes.get(entry);
+    if (known !== undefined) return known;
+    const seen = new Set<number>();
+    const work = [entry];
+    for (let begin; (begin = work.pop()) !== undefined;) {
+      let offset = begin;
+      let record = this.#lookup(offset);
+      while (record !== 0 && !seen.has(offset) && seen.size <= this.#limits.repeated) {
+        const base = pageOf(offset) * PAGE;
         if (this.#view.getUint32(record + R.handler, true) === HANDLER_END) {
-          const offset = this.#view.getUint16(record + R.pageOffset, true);
-          if (offset >= PAGE || at.has(offset)) break;
-          record = this.#lookup((page << 12) + offset, mode);
-          if (record === 0) break;
+          offset = base + this.#view.getUint16(record + R.pageOffset, true);
+          record = this.#lookup(offset);
           continue;
         }
-        const i = this.#instruction(record, mode);
-        if (at.has(i.offset)) break;
-        at.set(i.offset, i);
-        if (i.target !== undefined && i.target >= 0 && i.target < PAGE) {
-          const known = at.has(i.target) ? -1 : this.#lookup((page << 12) + i.target, mode);
-          if (known !== 0) leaders.add(i.target);
-          if (known > 0) work.push(known);
-        }
-        if (i.end || at.size >= REGION_MAX) break;
-        record += Record.size;
+        const i = this.#code.instruction(record, this.#mode, base);
+        seen.add(offset);
+        const call = i.row?.row.family === 'call';
+        if (i.target !== undefined && !call) work.push(i.target);
+        if (i.end && !call) break;
+        offset += i.length;
+        record = call ? this.#lookup(offset) : record + Record.size;
       }
     }
-    return { entry, mode, page, blocks: cut(at, leaders, first.offset), instructions: at.size };
+    const size = seen.size <= this.#limits.repeated ? seen.size : Infinity;
+    this.#sizes.set(entry, size);
+    return size;
   }
 }

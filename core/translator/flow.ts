@@ -1,13 +1,15 @@
 /** From a region's blocks to structured control flow. */
 import { perform } from '../processor/semantics/perform.ts';
-import { i32, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
+import { i32, i64, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
+import { Crossings } from './crossing.ts';
 import { TranslatorEmitter } from './emitter/emitter.ts';
 import type { Frame } from './emitter/frame.ts';
-import { successors, type Block, type Instruction, type Region } from './region.ts';
+import { isRouter, successors, type Instruction, type Node, type Region, type Router } from './region.ts';
+import { perfectHash } from './router.ts';
 import { arrange, type Loop, type Part } from './structure.ts';
 
 /** What the emitter is given, but for the ways between blocks. */
-export type Machine = Omit<Frame, 'leave' | 'edge'>;
+export type Machine = Omit<Frame, 'leave' | 'edge' | 'targets' | 'jump'>;
 
 export interface FlowLocals {
   /** i64: where the region is left to. */
@@ -30,23 +32,24 @@ export interface Exits {
 
 /** Emits the blocks of a region, with branches between them where they know of each other. */
 export function emitFlow(region: Region, view: DataView, machine: Machine, locals: FlowLocals, exits: Exits): void {
-  const { f, budget } = machine;
-  const { blocks } = region;
+  const { f, budget, ripBase } = machine;
   const { rip, state, next } = locals;
   const { tail, aside, away } = exits;
-  const index = new Map(blocks.map((b, i) => [b, i]));
+  const nodes: readonly Node[] = [...region.blocks, ...region.routers];
+  const index = new Map(nodes.map((n, i) => [n, i]));
+  const crossings = new Crossings(region, nodes);
   /** Where later parts begin. */
   const labels: Label[] = [];
   /** Loops that are open, by their headers: where they begin again, and the header's number if there are several. */
   const open = new Map<number, { label: Label; number: number | undefined }>();
   /** Headers of loops with several, by which they are entered. */
   const numbers = new Map<number, number>();
-  /** The kinds of flags with which a block is entered, as far as emitted; undefined in it: any. */
-  const kinds: Set<number | undefined>[] = blocks.map(() => new Set());
+  /** The kinds of flags with which a node is entered, as far as emitted; undefined in it: any. */
+  const kinds: Set<number | undefined>[] = nodes.map(() => new Set());
   // Where the region is entered they are in the vCPU's state, but perhaps as another region left them.
   kinds[0]!.add(undefined);
-  let block: Block;
-  let instruction: Instruction;
+  let current: Node;
+  let instruction: Instruction | undefined;
 
   const spend = (executed: number): void => {
     if (executed > 0) f.set(budget, i32.sub(budget, i32.const(executed)));
@@ -56,17 +59,16 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     spend(executed);
     f.br(away);
   };
-  /** Goes on with a block, which comes `next` anyway or is branched to. */
-  const go = (executed: number, to: Block, comesNext: boolean): void => {
+  /** Goes on with a node, which comes next anyway or is branched to. For a router `rip` is set. */
+  const go = (executed: number, to: Node, comesNext: boolean): void => {
     const n = index.get(to)!;
+    const leaveHere = (): void => (isRouter(to) ? f.br(away) : leave(0, e.address(to.offset)));
     spend(executed);
     const back = open.get(n);
+    // Every way around passes here: the budget is looked at.
+    if (back) f.ifRarely(i32.lt_s(budget, i32.const(0)), leaveHere);
+    crossings.emit(machine, (offset) => e.address(offset), current, to, leaveHere);
     if (back) {
-      // Every way around passes here: the budget is looked at.
-      f.ifRarely(i32.lt_s(budget, i32.const(0)), () => {
-        f.set(rip, e.address(to.offset));
-        f.br(away);
-      });
       if (back.number !== undefined) f.set(state, i32.const(back.number));
       return f.br(back.label);
     }
@@ -75,37 +77,72 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     if (number !== undefined) f.set(state, i32.const(number));
     if (!comesNext) f.br(labels[n]!);
   };
-  const edge = (executed: number, offset: number): void => {
-    const to = block.branches.get(instruction);
-    if (to) go(executed, to, false);
-    else leave(executed, e.address(offset));
+  const ways = (): readonly Node[] => (isRouter(current) ? [] : (current.branches.get(instruction!) ?? []));
+  const frame: Frame = {
+    ...machine,
+    leave,
+    edge(executed, offset) {
+      const to = ways().find((n) => !isRouter(n) && n.offset === offset);
+      if (to) go(executed, to, false);
+      else leave(executed, e.address(offset));
+    },
+    targets: () => ways().flatMap((n) => (isRouter(n) ? [] : [n.offset])),
+    jump(executed, to) {
+      const router = ways().find(isRouter);
+      if (!router) return leave(executed, to);
+      f.set(rip, to);
+      go(executed, router, false);
+    },
   };
-  const frame: Frame = { ...machine, leave, edge };
   const e = new TranslatorEmitter(frame, view);
 
-  const emitBlock = (n: number, follower: number | undefined): void => {
-    block = blocks[n]!;
+  /** Goes on with the one of many blocks that `rip` is the address of. */
+  const emitRouter = ({ targets }: Router): void => {
+    const offsets = targets.map((t) => t.offset);
+    const { factor, shift, table } = perfectHash(offsets);
+    f.scope(() => {
+      const distance = f.let(i64.sub(rip, ripBase));
+      const hash = i32.shr_u(i32.mul(i32.wrap(distance), i32.const(factor)), i32.const(shift));
+      const nest = (n: number, found: readonly Label[]): void => {
+        if (n < targets.length) {
+          f.block((label) => nest(n + 1, [...found, label]));
+          f.brIf(away, i64.ne(distance, i64.const(offsets[n]!)));
+          go(0, targets[n]!, false);
+        } else {
+          const list = table.map((i) => found[Math.max(i, 0)]!);
+          f.brTable(list, list[0]!, hash);
+        }
+      };
+      nest(0, []);
+    });
+  };
+
+  const emitNode = (n: number, follower: number | undefined): void => {
+    const node = nodes[n]!;
+    current = node;
     const known = kinds[n]!;
     e.known = known.size === 1 ? [...known][0] : undefined;
+    if (isRouter(node)) return emitRouter(node);
     let executed = 0;
-    for (instruction of block.instructions) {
-      const { row } = instruction;
-      f.mark(instruction.record);
+    for (const i of node.instructions) {
+      instruction = i;
+      const { row } = i;
+      f.mark(i.record);
       if (!row) {
         spend(executed);
         // The handler takes the record's position from the budget, and its own.
-        if (instruction.position > 0) f.set(budget, i32.add(budget, i32.const(instruction.position)));
-        f.set(next, i32.const(instruction.record));
+        if (i.position > 0) f.set(budget, i32.add(budget, i32.const(i.position)));
+        f.set(next, i32.const(i.record));
         // By its number: the record may be this region's own entry.
-        if (instruction.returns) f.set(state, i32.const(instruction.handler));
-        f.br(instruction.returns ? aside : tail);
+        if (i.returns) f.set(state, i32.const(i.handler));
+        f.br(i.returns ? aside : tail);
         return;
       }
-      e.emit(instruction, executed, () => perform(e));
+      e.emit(i, executed, () => perform(e));
       executed++;
     }
-    if (block.following) go(executed, block.following, index.get(block.following) === follower);
-    else if (block.next !== undefined) leave(executed, e.address(block.next));
+    if (node.following) go(executed, node.following, index.get(node.following) === follower);
+    else if (node.next !== undefined) leave(executed, e.address(node.next));
   };
 
   const emitLoop = ({ headers, parts }: Loop): void => {
@@ -130,7 +167,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
       const part = parts[n]!;
       const after = parts[n + 1];
       if (typeof part !== 'number') return emitLoop(part);
-      emitBlock(part, typeof after === 'object' ? after.headers[0] : after);
+      emitNode(part, typeof after === 'object' ? after.headers[0] : after);
     };
     const nest = (n: number): void => {
       if (n < 0) {
@@ -152,5 +189,5 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     };
     nest(parts.length - 1);
   };
-  emitParts(arrange(blocks.map((b) => successors(b).map((to) => index.get(to)!))));
+  emitParts(arrange(nodes.map((n) => successors(n).map((to) => index.get(to)!))));
 }

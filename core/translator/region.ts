@@ -22,6 +22,7 @@ export interface Instruction {
   readonly end: boolean;
 }
 
+/** The same instructions may be in several blocks: in a function that is repeated for each of its calls. */
 export interface Block {
   readonly offset: number;
   readonly instructions: readonly Instruction[];
@@ -29,9 +30,16 @@ export interface Block {
   readonly next: number | undefined;
   /** The same as a block, where that is part of the region. */
   readonly following: Block | undefined;
-  /** Where branches go within the region. */
-  readonly branches: ReadonlyMap<Instruction, Block>;
+  /** Where branches go within the region: direct ones to one block; others to blocks of different offsets, if they go there, or to a router. */
+  readonly branches: ReadonlyMap<Instruction, readonly (Block | Router)[]>;
 }
+
+/** Where indirect branches with many targets meet. */
+export interface Router {
+  readonly targets: readonly Block[];
+}
+
+export type Node = Block | Router;
 
 export interface Region {
   readonly entry: number;
@@ -39,16 +47,24 @@ export interface Region {
   readonly mode: number;
   /** RAM page of the entry. */
   readonly page: number;
-  /** The entry is first; every block is reached from it. */
+  /** RAM pages that the region has code in, by their distance from the entry's page in linear addresses. */
+  readonly pages: ReadonlyMap<number, number>;
+  /** The entry is first; all blocks and routers are reached from it. */
   readonly blocks: readonly Block[];
+  readonly routers: readonly Router[];
   readonly instructions: number;
 }
 
-/** Number of the page that an offset lies in: the entry's is 0. */
+/** Distance of the page that an offset lies in from the entry's page, in pages. */
 export const pageOf = (offset: number): number => Math.floor(offset / PAGE);
 
+export const isRouter = (node: Node): node is Router => 'targets' in node;
+
 /** Where a block goes on within the region; what should follow it closely comes last. */
-export function successors(block: Block): Block[] {
-  const targets = [...block.branches.values()].sort((a, b) => b.offset - a.offset);
-  return block.following ? [...targets, block.following] : targets;
+export function successors(node: Node): readonly Node[] {
+  if (isRouter(node)) return node.targets;
+  const targets = [...node.branches.values()].flat().sort((a, b) => place(b) - place(a));
+  return node.following ? [...targets, node.following] : targets;
 }
+
+const place = (node: Node): number => (isRouter(node) ? Infinity : node.offset);

@@ -4,7 +4,7 @@
  */
 import type { Emitter } from '../../processor/semantics/emitter.ts';
 import type { Width } from '../../processor/semantics/widths.ts';
-import { CS, Segment } from '../../state/index.ts';
+import { CS, PAGE, Segment } from '../../state/index.ts';
 import { i32, i64, op, type Expr } from '../../wasm/index.ts';
 import type { Instruction } from '../region.ts';
 import { O } from './frame.ts';
@@ -48,10 +48,10 @@ export class TranslatorEmitter extends VectorEmitter implements Emitter {
 
   // -- control
 
-  /** The address of a byte of the page. */
+  /** The address of a byte, by its offset from the entry's page. */
   address(offset: number): Expr {
     const sum = i64.add(this.frame.ripBase, i64.const(offset));
-    return this.long ? sum : i64.and(sum, i64.const(0xffff_ffff));
+    return this.long || (offset >= 0 && offset < PAGE) ? sum : i64.and(sum, i64.const(0xffff_ffff));
   }
 
   nextRip(): Expr {
@@ -69,8 +69,18 @@ export class TranslatorEmitter extends VectorEmitter implements Emitter {
   }
 
   jumpAfter(target: Expr, commit: () => void): void {
-    const { f } = this;
+    const { f, frame } = this;
+    const done = this.executed + 1;
     const to = f.let(target);
+    // What is found in the region was executed before: it need not be checked. Code that became stale is not to be gone on with.
+    const fresh = this.stored ? i32.eqz(frame.stale) : undefined;
+    for (const offset of frame.targets()) {
+      const same = i64.eq(to, this.address(offset));
+      f.if(fresh ? i32.and(same, fresh) : same, () => {
+        commit();
+        frame.edge(done, offset);
+      });
+    }
     if (this.long)
       f.ifRarely(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
     else {
@@ -78,6 +88,7 @@ export class TranslatorEmitter extends VectorEmitter implements Emitter {
       f.ifRarely(i64.gt_u(to, limit), () => this.helper('generalProtection', [i32.const(0)]));
     }
     commit();
-    this.frame.leave(this.executed + 1, to);
+    if (fresh) this.checkStale(() => frame.leave(done, to));
+    frame.jump(done, to);
   }
 }

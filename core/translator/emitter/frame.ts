@@ -35,6 +35,10 @@ export interface Frame {
   readonly stale: LocalRef;
   /** Leaves for an address, `executed` instructions of the block being done. */
   leave(executed: number, rip: Expr): void;
-  /** Goes on at an offset of the page: within the region where it is part of it. */
+  /** Goes on at an offset from the entry's page: within the region where the instruction's branch is known to go there. */
   edge(executed: number, offset: number): void;
+  /** Offsets that the instruction, an indirect branch, is expected to go to. */
+  targets(): readonly number[];
+  /** Goes on at an address that is none of these. */
+  jump(executed: number, rip: Expr): void;
 }

@@ -71,7 +71,7 @@ export abstract class MemoryEmitter extends HelperEmitter {
     let sum: Expr = i64.const(displacement);
     if (index < GPR_END) sum = i64.add(i64.shl(this.readSlot(index, 64), i64.const(scale)), sum);
     if (base < GPR_END) sum = i64.add(this.readSlot(base, 64), sum);
-    else if (base === O.ripBase) sum = i64.add(this.frame.ripBase, sum);
+    else if (base === O.ripBase) sum = i64.add(this.pageAddress(), sum);
     if (mask === 0xffff_ffff) return i64.extend_u(i32.wrap(sum));
     return mask === -1 ? sum : i64.and(sum, i64.const(mask));
   }

@@ -2,9 +2,9 @@
 import type { Value } from '../../processor/semantics/emitter.ts';
 import type { Width } from '../../processor/semantics/widths.ts';
 import type { Operand, Row } from '../../spec/row.ts';
-import { CODE_64 } from '../../state/index.ts';
+import { CODE_64, PAGE } from '../../state/index.ts';
 import { i32, i64, op, type Expr, type FunctionBuilder, type LocalRef } from '../../wasm/index.ts';
-import type { Instruction } from '../region.ts';
+import { pageOf, type Instruction } from '../region.ts';
 import { GPR_END, O, R, type Frame } from './frame.ts';
 
 export abstract class RegisterEmitter {
@@ -36,6 +36,7 @@ export abstract class RegisterEmitter {
     this.view = view;
   }
 
+  abstract address(offset: number): Expr;
   abstract helper(name: string, args: readonly Expr[]): void;
 
   protected u16(field: number): number {
@@ -45,6 +46,11 @@ export abstract class RegisterEmitter {
   protected u64(field: number): number | bigint {
     const v = this.view.getBigInt64(this.instruction.record + field, true);
     return v >= Number.MIN_SAFE_INTEGER && v <= Number.MAX_SAFE_INTEGER ? Number(v) : v;
+  }
+
+  /** RIP at the beginning of the instruction's page: the vCPU's `ripBase`. */
+  protected pageAddress(): Expr {
+    return this.address(pageOf(this.instruction.offset) * PAGE);
   }
 
   // -- operands
@@ -121,7 +127,7 @@ export abstract class RegisterEmitter {
   load64(offset: number): Expr {
     if (offset === O.stackMask) return i64.const(this.long ? -1 : 0xffff_ffff);
     if (offset === O.linearMask) return i64.const(this.long ? -1 : 0xffff_ffff);
-    if (offset === O.ripBase) return this.frame.ripBase;
+    if (offset === O.ripBase) return this.pageAddress();
     return op('i64.load', [this.cpu], offset);
   }
   store32(offset: number, value: Expr): void {

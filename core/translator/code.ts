@@ -1,0 +1,77 @@
+/** Decoded code as the translator sees it: instructions, from records. */
+import { handlerRow, HANDLERS } from '../processor/handlers.ts';
+import { families } from '../processor/semantics/index.ts';
+import {
+  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_FIRST, Record,
+} from '../state/index.ts'; // prettier-ignore
+import type { Instruction } from './region.ts';
+
+const R = Record.offsets;
+
+/** A block belongs to a region if it was entered at least this fraction of the times that make one hot. */
+const WARM = 16;
+
+/** Helpers of rows that do not end a block and may be called from the midst of a region; what else has a helper is left to the interpreter. None of
+ *  them may change what linear addresses mean: see crossing.ts. */
+const INLINE_HELPERS = new Set(['cli', 'pushf', 'rdtsc', 'stac', 'clac', 'swapgs', 'fwait', 'emms', 'ldmxcsr', 'stmxcsr', 'clflush']);
+const JUMPS = new Set(['jcc', 'jmp', 'call', 'loop', 'loope', 'loopne', 'jcxz']);
+const STACK_OR_BRANCH = new Set([
+  ...JUMPS, 'jmp_rm', 'call_rm', 'ret', 'push', 'push_imm', 'pop', 'leave', 'pusha', 'popa', 'enter',
+]); // prettier-ignore
+
+export class Code {
+  readonly #view: DataView;
+  readonly #control;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#view = new DataView(memory.buffer);
+    this.#control = Control.view(memory.buffer, 0);
+  }
+
+  /** The interpreter's handler of a record; 0 if it is stale. */
+  handler(record: number): number {
+    const now = this.#view.getUint32(record + R.handler, true);
+    const replaced = now === HANDLER_COUNT || now >= HANDLERS;
+    return replaced ? this.#view.getUint32(record - BlockHeader.size + BlockHeader.offsets.original, true) : now;
+  }
+
+  /** The first record of the block decoded at a RAM offset, or 0; or of one that is rarely executed: it would only make the region larger. */
+  lookup(at: number, mode: number): number {
+    const v = this.#view;
+    const slot = this.#control.codeHash + ((at ^ (at >>> 14)) & (CODE_HASH_ENTRIES - 1)) * CodeHash.size;
+    if (v.getUint32(slot, true) !== at || v.getUint32(slot + 4, true) !== mode + 1) return 0;
+    const record = v.getUint32(slot + CodeHash.offsets.record, true);
+    if (this.handler(record) === 0) return 0;
+    if (v.getUint32(record + R.handler, true) >= HANDLERS) return record;
+    const entries = v.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
+    return entries >= this.#control.translateAfter / WARM ? record : 0;
+  }
+
+  /** `base`: the offset of the page that it is in. */
+  instruction(record: number, mode: number, base: number): Instruction {
+    const v = this.#view;
+    const handler = this.handler(record);
+    const offset = base + v.getUint16(record + R.pageOffset, true);
+    const length = v.getUint8(record + R.length);
+    const common = { record, handler, offset, length, position: v.getUint8(record + R.position) };
+    const left: Instruction = { ...common, row: undefined, size: 0, memory: false, target: undefined, end: true, returns: false };
+    if (handler < HANDLER_FIRST) return left;
+    const found = handlerRow(handler);
+    if (!found) return left;
+    const { row } = found;
+    const slot = handler - found.base;
+    const size = found.sizes[slot >> 1]!;
+    if (row.helper) {
+      if (row.end) return { ...left, returns: true };
+      if (row.unit !== 'x87' && !INLINE_HELPERS.has(row.helper)) return left;
+    } else {
+      if (!families[row.family]) return left;
+      // Operand-size prefixes on stack operations and branches are too rare to be worth it.
+      if (STACK_OR_BRANCH.has(row.family) && size !== (mode === CODE_64 ? 64 : 32)) return left;
+      if (row.family === 'undefined') return left;
+    }
+    const jump = !row.helper && JUMPS.has(row.family);
+    const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;
+    return { ...common, row: found, size, memory: (slot & 1) === 1, target, end: row.end, returns: false };
+  }
+}
