@@ -1,10 +1,7 @@
 /** The `ringside` command: `serve` is a shell's (electron/headless), everything else is here. */
 import { UserError } from '../host/api.ts';
-import { causeOf } from '../host/library.ts';
+import { causeOf } from '../host/cause.ts';
 import { VERSION } from '../host/version.ts';
-import { createCommand, deleteCommand, listCommand, startCommand, stopCommand } from './library.ts';
-import { hostCommand } from './host.ts';
-import { runCommand } from './run.ts';
 
 const USAGE = `Ringside ${VERSION}: virtual machines on a processor of its own.
 
@@ -28,14 +25,17 @@ Exit status of run: 0 the guest powered off; (value << 1) | 1 as isa-debug-exit 
 3 triple fault; 2 a mistake in the command or a file, with one line that says what it is; 1 anything else.
 `;
 
-const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
-  run: runCommand,
-  host: hostCommand,
-  list: listCommand,
-  create: createCommand,
-  start: startCommand,
-  stop: stopCommand,
-  delete: deleteCommand,
+type Command = (args: string[]) => Promise<number>;
+
+/** Each is loaded when it is asked for: a VM starts the sooner. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./run.ts')).runCommand,
+  host: async () => (await import('./host.ts')).hostCommand,
+  list: async () => (await import('./library.ts')).listCommand,
+  create: async () => (await import('./library.ts')).createCommand,
+  start: async () => (await import('./library.ts')).startCommand,
+  stop: async () => (await import('./library.ts')).stopCommand,
+  delete: async () => (await import('./library.ts')).deleteCommand,
 };
 
 /** Runs the command; resolves to the exit status. */
@@ -54,7 +54,9 @@ export async function main(args: string[]): Promise<number> {
     const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
     if (command === undefined)
       throw new UserError(`There is no command "${name}": known are ${[...Object.keys(COMMANDS), 'serve'].join(', ')}.`);
-    return await command(rest);
+    return await (
+      await command()
+    )(rest);
   } catch (error) {
     if (error instanceof UserError) return complain(error.message, 2);
     const { code } = error as NodeJS.ErrnoException;

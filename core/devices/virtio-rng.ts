@@ -6,7 +6,7 @@ import type { VirtioModel } from './virtio-pci.ts';
 const LIMIT = 4096;
 
 /** `random` fills an array from the host's source. */
-export function virtioEntropy(memory: GuestMemory, random: (into: Uint8Array) => void): VirtioModel {
+export function virtioEntropy(memory: GuestMemory, random: (into: Uint8Array<ArrayBuffer>) => void): VirtioModel {
   return {
     name: 'virtio-rng',
     type: 4,

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { compileModules } from '../processor/engine.ts';
+import { compileModules } from '../processor/modules.ts';
 
 const PLACES = [new URL('../core/', import.meta.url), new URL('../../dist/core/', import.meta.url)];
 
@@ -19,3 +19,6 @@ export function asset(name: string): string {
 export async function engineModules(): Promise<Readonly<Record<string, WebAssembly.Module>>> {
   return { ...(await compileModules((name) => readFile(asset(name)))) };
 }
+
+/** The module that a pCPU's thread runs. */
+export const pcpuModule = (): URL => new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);

@@ -41,8 +41,12 @@ export const thisHost: Probe = {
   platform: process.platform,
   arch: process.arch,
   release: os.release(),
-  cpus: os.cpus().length,
-  model: os.cpus()[0]?.model.trim() ?? '',
+  get cpus() {
+    return os.cpus().length;
+  },
+  get model() {
+    return os.cpus()[0]?.model.trim() ?? '';
+  },
   text(file) {
     try {
       return readFileSync(file, 'utf8');

@@ -2,7 +2,7 @@
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from './api.ts';
-import { causeOf } from './library.ts';
+import { causeOf } from './cause.ts';
 
 export type FileKind = 'linux' | 'multiboot' | 'elf' | 'gzip' | 'cpio' | 'qcow2' | 'unknown';
 

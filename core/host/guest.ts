@@ -1,10 +1,10 @@
 /** Puts a real machine together on a pCPU's thread: board, disks, processor, and the system that it starts with. */
-import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { boot, bootDisk } from '../firmware/boot.ts';
 import { FirmwareError } from '../firmware/error.ts';
 import { Board } from '../machine/board.ts';
-import { createEngine, type Engine, type EngineModules, type TranslatorHost } from '../processor/engine.ts';
+import { createEngine, type Engine, type TranslatorHost } from '../processor/engine.ts';
+import type { EngineModules } from '../processor/modules.ts';
 import { parseCpu } from '../spec/models.ts';
 import {
   CPU_STRIDE,
@@ -24,7 +24,7 @@ import { UserError } from './api.ts';
 import { asset } from './assets.ts';
 import { milliseconds } from './clock.ts';
 import type { GuestEngine, GuestMachine } from './executor.ts';
-import { causeOf } from './library.ts';
+import { causeOf } from './cause.ts';
 import type { Opener, OpenRequest } from './pcpu.ts';
 
 /** The user's mistakes, whichever room finds them. */
@@ -32,6 +32,14 @@ function asUserError(error: unknown, field: string): unknown {
   if (!(error instanceof FirmwareError || error instanceof StorageError)) return error;
   const { message } = error;
   return new UserError(`${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? '' : '.'}`, field);
+}
+
+/** getRandomValues fills so many bytes at once. */
+const RANDOM_MAX = 65_536;
+
+/** From the host's source. */
+function fillRandomly(into: Uint8Array<ArrayBuffer>): void {
+  for (let at = 0; at < into.length; at += RANDOM_MAX) crypto.getRandomValues(into.subarray(at, at + RANDOM_MAX));
 }
 
 class PcMachine implements GuestMachine {
@@ -62,8 +70,7 @@ class PcMachine implements GuestMachine {
           debugExit: (value) => hooks.ended({ kind: 'debug-exit', value }),
           note: (_cpu, text) => hooks.note(text),
         },
-        // The source fills ordinary memory only.
-        random: (into) => into.set(randomBytes(into.length)),
+        random: fillRandomly,
         invalidate: (page, first, last) => this.engine?.helpers.invalidateCode(page, first, last),
       });
     } catch (error) {
@@ -146,9 +153,10 @@ class PcEngine implements GuestEngine {
   }
 }
 
-async function read(path: string, what: string, field: string): Promise<{ name: string; data: Uint8Array }> {
+/** At once: this thread has nothing else to do. */
+function read(path: string, what: string, field: string): { name: string; data: Uint8Array } {
   try {
-    return { name: path, data: await readFile(path) };
+    return { name: path, data: readFileSync(path) };
   } catch (error) {
     throw new UserError(`The ${what} ${path} cannot be read: ${causeOf(error)}.`, field);
   }
@@ -165,17 +173,14 @@ function loadDisk({ spec }: OpenRequest, machine: PcMachine): void {
   }
 }
 
-async function load(request: OpenRequest, machine: PcMachine): Promise<void> {
+function load(request: OpenRequest, machine: PcMachine): void {
   const { source } = request.spec;
   if (source.kind === 'disk') return loadDisk(request, machine);
   const kernel =
-    source.kind === 'builtin'
-      ? await read(asset('corner.elf'), 'built-in guest', 'source')
-      : await read(source.kernel, 'kernel', 'source.kernel');
+    source.kind === 'builtin' ? read(asset('corner.elf'), 'built-in guest', 'source') : read(source.kernel, 'kernel', 'source.kernel');
   const initrd =
-    source.kind === 'kernel' && source.initrd !== undefined ? await read(source.initrd, 'initial RAM disk', 'source.initrd') : undefined;
-  const modules =
-    source.kind === 'kernel' ? await Promise.all((source.modules ?? []).map((path) => read(path, 'module', 'source.modules'))) : [];
+    source.kind === 'kernel' && source.initrd !== undefined ? read(source.initrd, 'initial RAM disk', 'source.initrd') : undefined;
+  const modules = source.kind === 'kernel' ? (source.modules ?? []).map((path) => read(path, 'module', 'source.modules')) : [];
   machine.board.reset(true);
   const target = machine.board.bootTarget(parseCpu(request.spec.cpu ?? '').features.has('lm'));
   try {

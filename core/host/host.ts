@@ -3,19 +3,19 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
-import type { Policy } from '../scheduler/policy.ts';
-import { roundRobin } from '../scheduler/round-robin.ts';
 import { watch } from './activity.ts';
 import { UserError, type Host, type HostEvents, type HostInfo, type Settings, type VmDefinition } from './api.ts';
-import { engineModules } from './assets.ts';
+import { engineModules, pcpuModule } from './assets.ts';
+import { causeOf } from './cause.ts';
 import { hardware, hostMemory, limits } from './capabilities.ts';
 import { checkDraft } from './check.ts';
 import { monotonic } from './clock.ts';
 import { listenForCommands } from './control.ts';
 import { parse } from './definition.ts';
-import { causeOf, Library, writeAtomically } from './library.ts';
+import { Library, writeAtomically } from './library.ts';
 import { makeMemory } from './machine.ts';
-import { Pool, type PoolOptions, type Vcpu } from './pool.ts';
+import { policyOf } from './policies.ts';
+import { Pool, type PoolOptions } from './pool.ts';
 import { VERSION } from './version.ts';
 import { Vm } from './vm.ts';
 
@@ -29,18 +29,6 @@ export interface HostOptions {
   /** Do not take the folder for this process (tests). */
   readonly unlocked?: boolean;
 }
-
-const POLICIES: Readonly<Record<string, () => Policy<Vcpu>>> = { 'round-robin': () => roundRobin<Vcpu>() };
-
-/** A policy by its name. Throws a UserError. */
-export function policyOf(name = 'round-robin'): Policy<Vcpu> {
-  const make = POLICIES[name];
-  if (make === undefined) throw new UserError(`There is no policy "${name}": known are ${Object.keys(POLICIES).join(', ')}.`, 'policy');
-  return make();
-}
-
-/** The module that a pCPU's thread runs. */
-export const pcpuModule = (): URL => new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
 const settingsSchema = v.object({
   language: v.fallback(v.picklist(['system', 'en', 'zh']), 'system'),

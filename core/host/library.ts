@@ -5,6 +5,7 @@ import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:f
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { UserError, type DamagedDefinition, type VmDefinition, type VmDraft } from './api.ts';
+import { causeOf } from './cause.ts';
 import { definitionSchema, parse } from './definition.ts';
 
 /** The state folder: `--state`, RINGSIDE_STATE, or the place that the host's system has for it. */
@@ -15,26 +16,6 @@ export function stateFolder(given?: string, env: NodeJS.ProcessEnv = process.env
   if (platform === 'darwin') return path.join(homedir(), 'Library', 'Application Support', 'Ringside');
   const base = env['XDG_STATE_HOME'];
   return path.join(base !== undefined && path.isAbsolute(base) ? base : path.join(homedir(), '.local', 'state'), 'ringside');
-}
-
-const CAUSES: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'the disk is full',
-  ENOTDIR: 'a part of the path is not a folder',
-  EEXIST: 'a file is in its place',
-  ENOENT: 'there is no such file',
-  EISDIR: 'it is a folder',
-  ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'too many symbolic links',
-  EMFILE: 'too many files are open',
-};
-
-/** Why a file operation failed, in words. */
-export function causeOf(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  return (code !== undefined ? CAUSES[code] : undefined) ?? code ?? (error instanceof Error ? error.message : String(error));
 }
 
 /** Makes a folder and what leads to it. (Node's own `recursive` never returns where a parent cannot be made, as in /proc.) */

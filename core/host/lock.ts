@@ -3,7 +3,8 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { UserError } from './api.ts';
-import { causeOf, writeAtomically } from './library.ts';
+import { causeOf } from './cause.ts';
+import { writeAtomically } from './library.ts';
 
 const contactSchema = v.object({
   pid: v.pipe(v.number(), v.integer(), v.minValue(1)),

@@ -4,7 +4,7 @@ import { createMachine } from '../machine/create.ts';
 import { INPUT_RING, OUTPUT_RING, places } from '../machine/places.ts';
 import { parseCpu } from '../spec/models.ts';
 import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB } from '../state/index.ts';
-import { translationStatistics } from '../translator/index.ts';
+import { translationStatistics } from '../translator/statistics.ts';
 import { UserError } from './api.ts';
 import type { MachineWindow } from './pool.ts';
 import type { MachineSpec } from './protocol.ts';

@@ -1,10 +1,9 @@
 /** Real machines on real threads: the built-in guest, several at once, moved between pCPUs. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { roundRobin } from '../scheduler/round-robin.ts';
-import { engineModules } from './assets.ts';
+import { engineModules, pcpuModule } from './assets.ts';
 import { monotonic } from './clock.ts';
 import type { Outcome } from './executor.ts';
-import { pcpuModule } from './host.ts';
 import { makeMemory } from './machine.ts';
 import { Pool, type Run, type Vcpu } from './pool.ts';
 

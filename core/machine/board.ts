@@ -52,7 +52,7 @@ export interface BoardOptions {
   readonly rtcStart: number;
   readonly notify: BoardNotify;
   /** Fills an array from the host's source of randomness; absent: no virtio-rng. */
-  readonly random?: (into: Uint8Array) => void;
+  readonly random?: (into: Uint8Array<ArrayBuffer>) => void;
   /** Makes decoded code stale after DMA. */
   readonly invalidate?: Invalidate;
 }

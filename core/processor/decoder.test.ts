@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import {
   CODE_16, CODE_32, CODE_64, Cpu, HANDLER_FIRST, HANDLER_TOO_LONG, HANDLER_UNDEFINED, PREFIX_LOCK, Reach, Record,
 } from '../state/index.ts'; // prettier-ignore
-import { handlerRow, ROWS } from './handlers.ts';
+import { handlerRow, numberedRows } from './handlers.ts';
 import { DECODED_END, Machine, NEEDS_MORE, prepareMachines } from './machine-fixture.ts';
 import { opcodeTables, OPCODE_CONSTANTS } from './opcodes.ts';
 
@@ -82,7 +82,7 @@ describe('matching', () => {
     const bases = new Uint8Array(candidates);
     const view = new DataView(bases.buffer);
     const { CANDIDATE_SIZE, CANDIDATE_BASE } = OPCODE_CONSTANTS;
-    for (const { row, base } of ROWS) {
+    for (const { row, base } of numberedRows()) {
       const opcode = (row.map << 8) | row.opcode;
       const at = Array.from({ length: index[opcode + 1]! - index[opcode]! }, (_, i) => (index[opcode]! + i) * CANDIDATE_SIZE);
       expect(at.map((a) => view.getUint16(a + CANDIDATE_BASE, true))).toContain(base);

@@ -11,16 +11,11 @@ import {
   Record,
   RECORDS_INTERPRETED,
 } from '../state/index.ts';
-import { heedBranchHints } from '../wasm/index.ts';
-import { HANDLERS } from './handlers.ts';
+import { handlerCount } from './handlers.ts';
+import type { EngineModules } from './modules.ts';
 import { undefinedName } from './undefined.ts';
 
-/** Compiled once per process; see `compileModules`. They can be sent to other threads. */
-export interface EngineModules {
-  readonly trap: WebAssembly.Module;
-  readonly helpers: WebAssembly.Module;
-  readonly interpreter: WebAssembly.Module;
-}
+export { compileModules, type EngineModules } from './modules.ts';
 
 /** The AssemblyScript functions that the host calls. */
 export interface Helpers {
@@ -69,16 +64,9 @@ export interface Engine {
   readonly undefinedOpcodes: ReadonlyMap<string, number>;
 }
 
-export async function compileModules(read: (name: string) => Promise<BufferSource>): Promise<EngineModules> {
-  heedBranchHints();
-  const compile = async (name: string): Promise<WebAssembly.Module> => WebAssembly.compile(await read(name));
-  const [trap, helpers, interpreter] = await Promise.all(['trap.wasm', 'helpers.wasm', 'interpreter.wasm'].map(compile));
-  return { trap: trap!, helpers: helpers!, interpreter: interpreter! };
-}
-
 export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modules: EngineModules, options: EngineOptions = {}): Engine {
   const control = Control.view(memory.buffer, 0);
-  control.firstSlot = HANDLERS;
+  control.firstSlot = handlerCount();
   const env = { memory };
   const trap = new WebAssembly.Instance(modules.trap).exports;
   let translator: TranslatorHooks | undefined;

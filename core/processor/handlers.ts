@@ -10,26 +10,36 @@ export interface NumberedRow {
   readonly sizes: readonly (0 | 16 | 32 | 64)[];
 }
 
-/** All rows in order of their sets. */
-export const ROWS: readonly NumberedRow[] = (() => {
-  let next = HANDLER_FIRST;
-  return rowSets.flatMap(parseRows).map((row) => {
-    const sizes = variants(row);
-    const base = next;
-    next += sizes.length * 2;
-    return { row, base, sizes };
-  });
-})();
+let numbered: readonly NumberedRow[] | undefined;
 
-export const HANDLERS = ROWS.reduce((n, r) => Math.max(n, r.base + r.sizes.length * 2), HANDLER_FIRST);
+/** All rows in order of their sets. Parsed when first asked for: not every thread needs them. */
+export function numberedRows(): readonly NumberedRow[] {
+  if (numbered === undefined) {
+    let next = HANDLER_FIRST;
+    numbered = rowSets.flatMap(parseRows).map((row) => {
+      const sizes = variants(row);
+      const base = next;
+      next += sizes.length * 2;
+      return { row, base, sizes };
+    });
+  }
+  return numbered;
+}
+
+/** How many handlers there are: the first slot behind them. */
+export function handlerCount(): number {
+  const last = numberedRows().at(-1)!;
+  return last.base + last.sizes.length * 2;
+}
 
 /** The name a handler goes by in statistics: its row's mnemonic and operands. */
 export function handlerRow(handler: number): NumberedRow | undefined {
   let low = 0;
-  let high = ROWS.length - 1;
+  const rows = numberedRows();
+  let high = rows.length - 1;
   while (low <= high) {
     const mid = (low + high) >> 1;
-    const r = ROWS[mid]!;
+    const r = rows[mid]!;
     if (handler < r.base) high = mid - 1;
     else if (handler >= r.base + r.sizes.length * 2) low = mid + 1;
     else return r;

@@ -2,7 +2,7 @@
 import type { Operand, Row } from '../spec/row.ts';
 import { ACTIVITY_INTERPRETED, Cpu, CS, Reach, Record, Segment, SS, TlbEntry } from '../state/index.ts';
 import { call, FunctionBuilder, i32, i64, op, v128, type Expr, type LocalRef, type OpName, type Type } from '../wasm/index.ts';
-import { HANDLERS } from './handlers.ts';
+import { handlerCount } from './handlers.ts';
 import type { Emitter, Value } from './semantics/emitter.ts';
 import { integer, signed, type Width } from './semantics/widths.ts';
 import { tlbEntry } from './tlb-entry.ts';
@@ -20,7 +20,7 @@ const storeOp = (width: Width): OpName => ({ 8: 'i32.store8', 16: 'i32.store16',
 /** Cpu.activity for the handler in slot `slot`. */
 export function activityOf(slot: Expr): Expr {
   // A translation's slot is beyond the handlers'.
-  return i32.add(i32.const(ACTIVITY_INTERPRETED), i32.ge_u(slot, i32.const(HANDLERS)));
+  return i32.add(i32.const(ACTIVITY_INTERPRETED), i32.ge_u(slot, i32.const(handlerCount())));
 }
 
 export class InterpreterEmitter implements Emitter {
@@ -457,7 +457,9 @@ export class InterpreterEmitter implements Emitter {
     const to = this.f.let(this.size === 16 ? i64.and(target, i64.const(0xffff)) : target);
     if (this.size === 64)
       // Not canonical: #GP(0) at the branch (vol. 2, "JMP").
-      this.f.ifRarely(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () => this.helper('generalProtection', [i32.const(0)]));
+      this.f.ifRarely(i64.ne(i64.shr_s(i64.shl(to, i64.const(16)), i64.const(16)), to), () =>
+        this.helper('generalProtection', [i32.const(0)]),
+      );
     else this.#checkLimit(to);
     commit();
     this.store64(O.rip, to);

@@ -7,7 +7,7 @@ import {
   BlockHeader, Control, Cpu, HANDLER_COUNT, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record, TRANSLATIONS,
 } from '../state/index.ts'; // prettier-ignore
 import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
-import { HANDLERS, ROWS } from './handlers.ts';
+import { handlerCount, numberedRows } from './handlers.ts';
 import { activityOf, InterpreterEmitter, type Import } from './interpreter-emitter.ts';
 import { perform } from './semantics/perform.ts';
 
@@ -150,14 +150,14 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
       return names.length - 1;
     };
     const type = module.type(['i32', 'i32'], ['i32']);
-    const slots: (number | undefined)[] = Array.from({ length: HANDLERS + TRANSLATIONS });
+    const slots: (number | undefined)[] = Array.from({ length: handlerCount() + TRANSLATIONS });
     const here = module.function(leaveHere());
     slots[HANDLER_STALE] = here;
     slots[HANDLER_END] = here;
     slots[HANDLER_COUNT] = module.function(counting(type, imports));
     slots[HANDLER_UNDEFINED] = module.function(faulting(imports, 'undefinedInstruction', 'record'));
     slots[HANDLER_TOO_LONG] = module.function(faulting(imports, 'generalProtection', i32.const(0)));
-    for (const { row, base, sizes } of ROWS)
+    for (const { row, base, sizes } of numberedRows())
       sizes.forEach((size, i) => {
         const both = row.modrm && !row.form;
         if (row.form !== 'm') slots[base + 2 * i] = module.function(handler(row, size, false, type, imports));

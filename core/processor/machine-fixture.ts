@@ -4,7 +4,8 @@ import { buildCore, readModule } from '../../build/core.ts';
 import type { ProcessorBus } from '../bus/processor.ts';
 import { cpuidLeaves, featureWords, parseCpu } from '../spec/models.ts';
 import { CODE_32, CPUS, CS, Control, Cpu, EVENT_INTERRUPT, EXIT_HALT, MAGIC, MIB, VERSION, layout } from '../state/index.ts';
-import { compileModules, createEngine, type Engine, type EngineModules } from './engine.ts';
+import { createEngine, type Engine } from './engine.ts';
+import { compileModules, type EngineModules } from './modules.ts';
 
 /** Where things are. */
 export const CODE = 0x10000;

@@ -6,7 +6,7 @@
  */
 import { FEATURES, type Feature } from '../spec/cpuid.ts';
 import type { Operand, Row } from '../spec/row.ts';
-import { ROWS, type NumberedRow } from './handlers.ts';
+import { numberedRows, type NumberedRow } from './handlers.ts';
 
 /** Constants that the generated file hands on to the decoder. */
 export const OPCODE_CONSTANTS = {
@@ -191,7 +191,7 @@ export interface OpcodeTables {
 
 export function opcodeTables(): OpcodeTables {
   const rows: NumberedRow[][] = Array.from({ length: 4 * 256 }, () => []);
-  for (const numbered of ROWS) {
+  for (const numbered of numberedRows()) {
     const { map, opcode, plusR } = numbered.row;
     for (let byte = opcode; byte <= opcode + (plusR ? 7 : 0); byte++) rows[(map << 8) | byte]!.push(numbered);
   }

@@ -2,7 +2,7 @@
  * The machine's translations as they lie in its memory (core/state/translation.ts): slots, and modules in a ring. Several threads may use them at
  * a time; each keeps nothing of its own.
  */
-import { HANDLERS } from '../processor/handlers.ts';
+import { handlerCount } from '../processor/handlers.ts';
 import {
   BlockHeader, CachedModule, CodePage, Control, CPU_STRIDE, Cpu, Dependent, HANDLER_COUNT, MODULE_ALIGN, NO_PAGE, Record, REGION_PAGES, Slot,
   TRANSLATIONS, Translations,
@@ -108,7 +108,7 @@ export class Cache {
   /** The module with the function that stands for a record now; undefined: there is none any more. */
   materials(record: number): Materials | undefined {
     return whileLocked(this.#words, () => {
-      const slot = this.#get(record + HANDLER) - HANDLERS;
+      const slot = this.#get(record + HANDLER) - handlerCount();
       if (slot < 0) return undefined;
       const module = this.#slot(slot, S.module);
       const serial = this.#get(module + M.serial);
@@ -176,7 +176,7 @@ export class Cache {
   /** A function cannot be had in this thread: the interpreter does the block from now on. */
   abandon(record: number): void {
     whileLocked(this.#words, () => {
-      const slot = this.#get(record + HANDLER) - HANDLERS;
+      const slot = this.#get(record + HANDLER) - handlerCount();
       if (slot < 0) return;
       this.#end(slot, this.#get(record - BlockHeader.size + BlockHeader.offsets.original));
       this.count('failures');
@@ -216,14 +216,14 @@ export class Cache {
       this.#set(code + CodePage.offsets.churn, this.#get(code + CodePage.offsets.churn) | 1);
     }
     // Last: from now on other threads enter it.
-    Atomics.store(this.#words, (record + HANDLER) >> 2, HANDLERS + slot);
+    Atomics.store(this.#words, (record + HANDLER) >> 2, handlerCount() + slot);
   }
 
   /** See `end` in processor/assembly/translations.ts. */
   #end(slot: number, handler: number): void {
     const at = this.#at(slot);
     const record = this.#get(at + S.record);
-    if (this.#get(record + HANDLER) === HANDLERS + slot) {
+    if (this.#get(record + HANDLER) === handlerCount() + slot) {
       this.#set(record + HEADER_ENTRIES, 0);
       Atomics.store(this.#words, (record + HANDLER) >> 2, handler);
     }

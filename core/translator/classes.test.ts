@@ -1,7 +1,7 @@
 /** Instructions by class are counted as they are executed, alike by both engines. */
 import { beforeAll, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
-import { compileModules, type EngineModules } from '../processor/engine.ts';
+import { compileModules, type EngineModules } from '../processor/modules.ts';
 import { CODE, TestMachine } from './testing.ts';
 import { Translator } from './translator.ts';
 

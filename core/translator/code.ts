@@ -1,5 +1,5 @@
 /** Decoded code as the translator sees it: instructions, from records. */
-import { handlerRow, HANDLERS } from '../processor/handlers.ts';
+import { handlerRow, handlerCount } from '../processor/handlers.ts';
 import { families } from '../processor/semantics/index.ts';
 import {
   BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_FIRST, Record,
@@ -31,7 +31,7 @@ export class Code {
   /** The interpreter's handler of a record; 0 if it is stale. */
   handler(record: number): number {
     const now = this.#view.getUint32(record + R.handler, true);
-    const replaced = now === HANDLER_COUNT || now >= HANDLERS;
+    const replaced = now === HANDLER_COUNT || now >= handlerCount();
     return replaced ? this.#view.getUint32(record - BlockHeader.size + BlockHeader.offsets.original, true) : now;
   }
 
@@ -42,7 +42,7 @@ export class Code {
     if (v.getUint32(slot, true) !== at || v.getUint32(slot + 4, true) !== mode + 1) return 0;
     const record = v.getUint32(slot + CodeHash.offsets.record, true);
     if (this.handler(record) === 0) return 0;
-    if (v.getUint32(record + R.handler, true) >= HANDLERS) return record;
+    if (v.getUint32(record + R.handler, true) >= handlerCount()) return record;
     const entries = v.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
     return entries >= this.#control.translateAfter / WARM ? record : 0;
   }

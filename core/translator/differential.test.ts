@@ -1,7 +1,7 @@
 /** Random programs under interpreter and translator: registers, flags, all of memory and the number of instructions must be the same. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
-import { compileModules, type EngineModules } from '../processor/engine.ts';
+import { compileModules, type EngineModules } from '../processor/modules.ts';
 import { REGION_PAGES } from '../state/index.ts';
 import { CODE, numbers, program, TestMachine } from './testing.ts';
 import { Translator } from './translator.ts';

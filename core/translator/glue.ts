@@ -1,5 +1,5 @@
 /** The ways between regions: what each ends with, and what all regions of a machine call, built once for each engine. */
-import { HANDLERS } from '../processor/handlers.ts';
+import { handlerCount } from '../processor/handlers.ts';
 import { tlbEntry } from '../processor/tlb-entry.ts';
 import {
   CODE_64, CODE_HASH_ENTRIES, CodeHash, Cpu, CS, EVENT_INTERRUPT, Jump, JUMPS, Reach, Record, Segment, TlbEntry,
@@ -27,7 +27,7 @@ function jump(f: FunctionBuilder, handlerType: number, cpu: LocalRef, rip: Local
   const record = f.let(op('i32.load', [entry], O.jumps + Jump.offsets.record));
   const handler = f.let(op('i32.load', [record], Record.offsets.handler));
   // Stale by now, or the interpreter's again.
-  f.brIfRarely(unknown, i32.lt_u(handler, i32.const(HANDLERS)));
+  f.brIfRarely(unknown, i32.lt_u(handler, i32.const(handlerCount())));
   f.do('i64.store', [cpu, i64.and(rip, i64.const(-4096))], O.ripBase);
   f.returnCallIndirect(handlerType, [cpu, record], handler);
 }
@@ -88,7 +88,7 @@ function buildDispatch(handlerType: number, codeHash: number, flush: number): Fu
     f.brIfRarely(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key + 4), i32.add(mode, i32.const(1))));
     const record = f.let(op('i32.load', [slot], CodeHash.offsets.record));
     const handler = f.let(op('i32.load', [record], Record.offsets.handler));
-    f.brIfRarely(away, i32.lt_u(handler, i32.const(HANDLERS)));
+    f.brIfRarely(away, i32.lt_u(handler, i32.const(handlerCount())));
     const known = f.let(jumpEntry(cpu, low));
     f.do('i64.store', [known, rip], O.jumps + Jump.offsets.rip);
     f.do('i32.store', [known, load(O.jumpStamp)], O.jumps + Jump.offsets.stamp);
@@ -110,7 +110,7 @@ function buildAbsent(handlerType: number, materialize: number, flush: number): F
   const [cpu, record] = [f.param(0), f.param(1)];
   f.call(materialize, [cpu, record]);
   const handler = f.let(op('i32.load', [record], Record.offsets.handler));
-  f.if(i32.lt_u(handler, i32.const(HANDLERS)), () => f.call(flush, [cpu, i32.const(0), i64.const(0), i64.const(0)]));
+  f.if(i32.lt_u(handler, i32.const(handlerCount())), () => f.call(flush, [cpu, i32.const(0), i64.const(0), i64.const(0)]));
   f.returnCallIndirect(handlerType, [cpu, record], handler);
   return f;
 }

@@ -1,7 +1,7 @@
 /** What a write to translated code ends, and what it leaves. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
-import { compileModules, type EngineModules } from '../processor/engine.ts';
+import { compileModules, type EngineModules } from '../processor/modules.ts';
 import { CODE, TestMachine } from './testing.ts';
 import { translationStatistics } from './statistics.ts';
 import { Translator } from './translator.ts';

@@ -1,5 +1,6 @@
 /** For tests: a bare machine, and random programs for it that compute, branch, loop, fault, cross pages and write their own code. */
-import { createEngine, type Engine, type EngineModules, type EngineOptions } from '../processor/engine.ts';
+import { createEngine, type Engine, type EngineOptions } from '../processor/engine.ts';
+import type { EngineModules } from '../processor/modules.ts';
 import { CODE_32, CODE_64, CPUS, Control, Cpu, EXIT_HALT, layout, MAGIC, MIB, VERSION } from '../state/index.ts';
 
 const RAM = 2 * MIB;

@@ -3,7 +3,7 @@
  * first comes to one of their functions.
  */
 import type { TranslatorHost, TranslatorHooks } from '../processor/engine.ts';
-import { HANDLERS } from '../processor/handlers.ts';
+import { handlerCount } from '../processor/handlers.ts';
 import { ACTIVITY_COMPILING, ACTIVITY_TRANSLATED, BlockHeader, Control, Cpu, TRANSLATIONS } from '../state/index.ts';
 import { Cache } from './cache.ts';
 import { BATCH, Compiler, type CompilerOptions } from './compiler.ts';
@@ -58,7 +58,7 @@ export class Translator implements TranslatorHooks {
     }).exports;
     this.#imports = { env, trap, helper: { ...helpers, ...(glue as WebAssembly.ModuleImports) } };
     this.#absent = glue['absent']!;
-    for (let slot = 0; slot < TRANSLATIONS; slot++) table.set(HANDLERS + slot, this.#absent);
+    for (let slot = 0; slot < TRANSLATIONS; slot++) table.set(handlerCount() + slot, this.#absent);
   }
 
   enter(cpu: number): void {
@@ -72,7 +72,7 @@ export class Translator implements TranslatorHooks {
     this.#epoch = epoch;
     for (const [slot, serial] of this.#present)
       if (this.#cache.serial(slot) !== serial) {
-        this.#host.table.set(HANDLERS + slot, this.#absent);
+        this.#host.table.set(handlerCount() + slot, this.#absent);
         this.#present.delete(slot);
       }
   }
@@ -111,7 +111,7 @@ export class Translator implements TranslatorHooks {
       const { exports } = new WebAssembly.Instance(new WebAssembly.Module(materials.bytes), this.#imports);
       materials.slots.forEach((slot, i) => {
         if (slot === undefined) return;
-        this.#host.table.set(HANDLERS + slot, exports[String(i)]);
+        this.#host.table.set(handlerCount() + slot, exports[String(i)]);
         this.#present.set(slot, materials.serial);
       });
       this.#cache.count('materialized');

@@ -96,7 +96,9 @@ export class ModuleBuilder {
 
   /** Branch hints, which stand before the code: by function, the branch's place, and 0: not taken. */
   #hints(out: Bytes): void {
-    const hinted = this.#functions.map(({ rare }, i) => ({ rare, index: this.#importedFunctions + i })).filter(({ rare }) => rare.length > 0);
+    const hinted = this.#functions
+      .map(({ rare }, i) => ({ rare, index: this.#importedFunctions + i }))
+      .filter(({ rare }) => rare.length > 0);
     if (hinted.length === 0) return;
     const b = new Bytes();
     b.name('metadata.code.branch_hint');

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { UserError } from '../../core/host/api.ts';
 import { createHost } from '../../core/host/host.ts';
-import { causeOf, stateFolder } from '../../core/host/library.ts';
+import { causeOf } from '../../core/host/cause.ts';
+import { stateFolder } from '../../core/host/library.ts';
 import { serveHeadless } from './server.ts';
 
 const USAGE = 'ringside serve [--port N] [--pcpus N] [--policy NAME] [--state DIR]';

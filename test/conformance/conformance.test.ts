@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
-import { compileModules, type EngineModules } from '../../core/processor/engine.ts';
+import { compileModules, type EngineModules } from '../../core/processor/modules.ts';
 import { SETS, type Encoding, type Form } from './encode.ts';
 import { explain } from './explain.ts';
 import type { Mode } from './image.ts';

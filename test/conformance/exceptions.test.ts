@@ -1,7 +1,7 @@
 /** Floating-point exceptions as the real CPU has them, through the interpreter: see exceptions.ts. */
 import { describe, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
-import { compileModules } from '../../core/processor/engine.ts';
+import { compileModules } from '../../core/processor/modules.ts';
 import { SETS } from './encode.ts';
 import { exceptionForms, exceptionInput, outcome, readExceptions } from './exceptions.ts';
 import { explain } from './explain.ts';

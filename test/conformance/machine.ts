@@ -3,7 +3,8 @@
  * exceptions that loop. INT3 stands where the instruction may end; vector and stack frame tell what happened.
  */
 import type { ProcessorBus } from '../../core/bus/processor.ts';
-import { createEngine, type Engine, type EngineModules, type EngineOptions } from '../../core/processor/engine.ts';
+import { createEngine, type Engine, type EngineOptions } from '../../core/processor/engine.ts';
+import type { EngineModules } from '../../core/processor/modules.ts';
 import { CODE_32, CODE_64, CPUS, CodePage, Control, Cpu, MAGIC, MIB, VERSION, layout } from '../../core/state/index.ts';
 import {
   AF,

@@ -4,7 +4,7 @@
  */
 import { beforeAll, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
-import { compileModules, type EngineModules } from '../../core/processor/engine.ts';
+import { compileModules, type EngineModules } from '../../core/processor/modules.ts';
 import { Translator } from '../../core/translator/index.ts';
 import { input } from './inputs.ts';
 import { ConformanceMachine } from './machine.ts';
