@@ -11,6 +11,9 @@ const USAGE = `Ringside ${VERSION}: virtual machines on a processor of its own.
                [--pcpus N] [--policy NAME] [--serial stdio|FILE|none]
                [--test-devices] [--no-reboot] [--timeout SECONDS] [--stats FILE]
                runs one VM here: a kernel, else the first disk’s boot loader, else the built-in guest
+  ringside translate FILE [--mode 64|32] [--base ADDRESS] [--at ADDRESS]
+  ringside translate --at ADDRESS | --hottest N [--kernel FILE … as for run] [--timeout SECONDS]
+               guest code beside the WebAssembly it becomes: of a file of code, or of what a guest runs
   ringside host [--json]               what this host can do
   ringside serve [--port N]            the app, for a browser on this machine
   ringside list [--json]               the VMs of the library
@@ -30,6 +33,7 @@ type Command = (args: string[]) => Promise<number>;
 /** Each is loaded when it is asked for: a VM starts the sooner. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./run.ts')).runCommand,
+  translate: async () => (await import('./translate.ts')).translateCommand,
   host: async () => (await import('./host.ts')).hostCommand,
   list: async () => (await import('./library.ts')).listCommand,
   create: async () => (await import('./library.ts')).createCommand,

@@ -27,8 +27,14 @@ export type MachineValues = {
   readonly [K in keyof typeof MACHINE_OPTIONS]?: (typeof MACHINE_OPTIONS)[K] extends { multiple: true } ? string[] : string;
 };
 
-/** `parseArgs` whose mistakes are the user's. */
-export function parseCommand<T extends Options>(args: string[], options: T, positionals: number, usage: string) {
+/** `parseArgs` whose mistakes are the user's. `positionals`: how many. */
+export function parseCommand<T extends Options>(
+  args: string[],
+  options: T,
+  positionals: number | { readonly least: number; readonly most: number },
+  usage: string,
+) {
+  const { least, most } = typeof positionals === 'number' ? { least: positionals, most: positionals } : positionals;
   let parsed;
   try {
     parsed = parseArgs({ args, options, allowPositionals: true });
@@ -36,11 +42,11 @@ export function parseCommand<T extends Options>(args: string[], options: T, posi
     const first = error instanceof Error ? error.message.split('. ')[0]! : String(error);
     throw new UserError(`${first.replace(/\.$/, '')}. Usage: ${usage}`);
   }
-  if (parsed.positionals.length > positionals) {
-    const extra = parsed.positionals[positionals]!;
+  if (parsed.positionals.length > most) {
+    const extra = parsed.positionals[most]!;
     throw new UserError(`There is no place for "${extra}". Usage: ${usage}`);
   }
-  if (parsed.positionals.length < positionals) throw new UserError(`Something is missing. Usage: ${usage}`);
+  if (parsed.positionals.length < least) throw new UserError(`Something is missing. Usage: ${usage}`);
   return parsed;
 }
 

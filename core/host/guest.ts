@@ -109,9 +109,9 @@ class PcEngine implements GuestEngine {
   readonly engine: Engine;
   readonly #cpus;
 
-  constructor({ memory, modules, spec }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
+  constructor({ memory, modules, spec, translator: options }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
     const translator =
-      (spec.engine ?? 'translator') === 'translator' ? (host: TranslatorHost): Translator => new Translator(host) : undefined;
+      (spec.engine ?? 'translator') === 'translator' ? (host: TranslatorHost): Translator => new Translator(host, options) : undefined;
     this.engine = createEngine(memory, bus, modules as unknown as EngineModules, translator && { translator });
     this.#cpus = Array.from({ length: spec.vcpus }, (_, i) => Cpu.view(memory.buffer, CPUS + i * CPU_STRIDE));
   }

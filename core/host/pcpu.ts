@@ -1,5 +1,6 @@
 /** A pCPU thread: takes vCPUs from the main thread, runs them, gives them back. Between turns it waits for messages. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { TranslatorOptions } from '../translator/index.ts';
 import { monitor } from '../vmm/bus.ts';
 import { UserError } from './api.ts';
 import { PcpuBlock, VmBlock } from './block.ts';
@@ -26,6 +27,8 @@ export interface OpenRequest {
   /** Wall time at the guest's time 0, in milliseconds since 1970. */
   readonly rtcStart: number;
   readonly hooks: MachineHooks;
+  /** For who wants to look at translations. */
+  readonly translator?: TranslatorOptions;
 }
 
 /** Builds a machine and its processor on a memory. */

@@ -1,3 +1,4 @@
 export { Translator, type TranslatorOptions } from './translator.ts';
+export { listRegion } from './listing.ts';
 export { translationStatistics, type TranslationStatistics } from './statistics.ts';
 export type { Block, Instruction, Region } from './region.ts';
