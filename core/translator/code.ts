@@ -4,6 +4,7 @@ import { families } from '../processor/semantics/index.ts';
 import {
   BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_FIRST, Record,
 } from '../state/index.ts'; // prettier-ignore
+import { EFFECTS } from './effects.ts';
 import type { Instruction } from './region.ts';
 
 const R = Record.offsets;
@@ -11,9 +12,6 @@ const R = Record.offsets;
 /** A block belongs to a region if it was entered at least this fraction of the times that make one hot. */
 const WARM = 16;
 
-/** Helpers of rows that do not end a block and may be called from the midst of a region; what else has a helper is left to the interpreter. None of
- *  them may change what linear addresses mean: see crossing.ts. */
-const INLINE_HELPERS = new Set(['cli', 'pushf', 'rdtsc', 'stac', 'clac', 'swapgs', 'fwait', 'emms', 'ldmxcsr', 'stmxcsr', 'clflush']);
 const JUMPS = new Set(['jcc', 'jmp', 'call', 'loop', 'loope', 'loopne', 'jcxz']);
 const STACK_OR_BRANCH = new Set([
   ...JUMPS, 'jmp_rm', 'call_rm', 'ret', 'push', 'push_imm', 'pop', 'leave', 'pusha', 'popa', 'enter',
@@ -62,8 +60,9 @@ export class Code {
     const slot = handler - found.base;
     const size = found.sizes[slot >> 1]!;
     if (row.helper) {
-      if (row.end) return { ...left, returns: true };
-      if (row.unit !== 'x87' && !INLINE_HELPERS.has(row.helper)) return left;
+      const known = EFFECTS.has(row.helper);
+      if (row.end && !known) return { ...left, returns: true };
+      if (row.unit !== 'x87' && !known) return left;
     } else {
       if (!families[row.family]) return left;
       // Operand-size prefixes on stack operations and branches are too rare to be worth it.
@@ -72,6 +71,6 @@ export class Code {
     }
     const jump = !row.helper && JUMPS.has(row.family);
     const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;
-    return { ...common, row: found, size, memory: (slot & 1) === 1, target, end: row.end, returns: false };
+    return { ...common, row: found, size, memory: (slot & 1) === 1, target, end: row.end && !row.helper, returns: false };
   }
 }

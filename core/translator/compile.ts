@@ -6,6 +6,7 @@ import {
 import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
 import type { Import } from './emitter/frame.ts';
 import { emitFlow, type Machine } from './flow.ts';
+import { STRING_REGISTERS } from './effects.ts';
 import { FLAGS_MEMORY, leaveFlags } from './flags.ts';
 import { leaveRegion } from './glue.ts';
 import type { Region } from './region.ts';
@@ -37,13 +38,15 @@ export function buildRegion(
   const f = new FunctionBuilder(['i32', 'i32'], ['i32'], true);
   const cpu = f.param(0);
   const long = region.mode === CODE_64;
-  const { touched, written, simd, x87, segments } = usage(region, view);
+  const { touched, written, simd, x87, segments, repeats } = usage(region, view);
   const gprType = long ? 'i64' : 'i32';
   const gpr = Array.from({ length: 16 }, (_, n) => (touched.has(n) ? f.local(gprType, registerName(n, long ? 64 : 32)) : undefined));
   const locals = <T extends string>(type: Type, ...names: T[]) =>
     Object.fromEntries(names.map((n) => [n, f.local(type, n)])) as Record<T, LocalRef>;
   const { ripBase, rip, a, b } = locals('i64', 'ripBase', 'rip', 'a', 'b');
-  const { budget, tlb, kind, stale, state, next } = locals('i32', 'budget', 'tlb', 'kind', 'stale', 'state', 'next');
+  const { budget, tlb, kind, stale, state, next, repeating, began } = locals(
+    'i32', 'budget', 'tlb', 'kind', 'stale', 'state', 'next', 'repeating', 'began',
+  ); // prettier-ignore
 
   // -- what must hold for this translation; else the interpreter does the block
   const load = (offset: number): Expr => op('i32.load', [cpu], offset);
@@ -63,10 +66,11 @@ export function buildRegion(
   f.set(ripBase, op('i64.load', [cpu], O.ripBase));
   for (const n of touched) f.set(gpr[n]!, op(long ? 'i64.load' : 'i32.load', [cpu], O.gpr + n * 8));
   f.set(budget, load(O.budget));
+  if (region.blocks[0]!.instructions[0]!.row?.row.helper === 'cli') f.set(began, budget);
   f.set(tlb, load(O.tlb));
 
-  const writeBack = (): void => {
-    for (const n of written) f.do('i64.store', [cpu, long ? gpr[n]! : i64.extend_u(gpr[n]!)], O.gpr + n * 8);
+  const writeBack = (which = (_n: number) => true): void => {
+    for (const n of [...written].filter(which)) f.do('i64.store', [cpu, long ? gpr[n]! : i64.extend_u(gpr[n]!)], O.gpr + n * 8);
   };
   const writeAll = (): void => {
     writeBack();
@@ -74,7 +78,25 @@ export function buildRegion(
   };
 
   const dispatch = imports('dispatch', ['i32'], ['i32']);
-  const machine: Machine = { f, mode: region.mode, import: imports, cpu, gpr, written, ripBase, budget, tlb, kind, a, b, stale };
+  const machine: Machine = {
+    f,
+    mode: region.mode,
+    import: imports,
+    cpu,
+    gpr,
+    written,
+    ripBase,
+    budget,
+    tlb,
+    kind,
+    a,
+    b,
+    stale,
+    repeating,
+    began,
+    facts,
+    entry: region.entry,
+  };
   f.block((tail) => {
     f.block((aside) => {
       f.block((away) => {
@@ -82,7 +104,11 @@ export function buildRegion(
           () => emitFlow(region, view, machine, { rip, state, next }, { tail, aside, away }),
           tag,
           () => {
-            writeAll();
+            // Midway through a string instruction its registers are where they belong.
+            const apart = (n: number): boolean => repeats && STRING_REGISTERS.includes(n);
+            writeBack((n) => !apart(n));
+            if (repeats) f.if(i32.eqz(repeating), () => writeBack(apart));
+            f.call(flush, [cpu, kind, a, b]);
             f.throw(tag);
           },
         );
@@ -92,7 +118,7 @@ export function buildRegion(
       leaveFlags(f, cpu, kind, a, b);
       leaveRegion(f, handlerType, cpu, budget, rip, dispatch);
     });
-    // Outside of `try`: a string instruction that faults midway has changed registers.
+    // Outside of `try`: what faults has changed what it may.
     writeAll();
     f.do('i32.store', [cpu, budget], O.budget);
     f.drop(callIndirect(handlerType, 'i32', [cpu, next], state));

@@ -148,10 +148,7 @@ class Search {
       const base = pageOf(offset) * PAGE;
       if (this.#view.getUint32(record + R.handler, true) === HANDLER_END) {
         offset = base + this.#view.getUint16(record + R.pageOffset, true);
-        // A block does not go on in another page.
-        if (pageOf(offset) * PAGE !== base) context.leaders.add(offset);
-        if (context.at.has(offset)) return;
-        record = this.#lookup(offset);
+        record = this.#after(context, base, offset);
         if (record === 0) return;
         continue;
       }
@@ -162,8 +159,20 @@ class Search {
       this.#used.set(pageOf(i.offset), this.#pageAt(pageOf(i.offset))!);
       this.#branch(context, i);
       if (i.end) return;
-      record += Record.size;
+      if (i.row?.row.end) {
+        // The interpreter's block ends here; the region goes on.
+        offset = i.offset + i.length;
+        record = this.#after(context, base, offset);
+        if (record === 0) return;
+      } else record += Record.size;
     }
+  }
+
+  /** What follows where the decoder ended a block in the page at `base`: a record, or 0 if the region does not go on there, or has it already. */
+  #after(context: Context, base: number, offset: number): number {
+    // A block does not go on in another page.
+    if (pageOf(offset) * PAGE !== base) context.leaders.add(offset);
+    return context.at.has(offset) ? 0 : this.#lookup(offset);
   }
 
   #branch(context: Context, i: Instruction): void {
@@ -230,7 +239,7 @@ class Search {
         if (i.target !== undefined && !call) work.push(i.target);
         if (i.end && !call) break;
         offset += i.length;
-        record = call ? this.#lookup(offset) : record + Record.size;
+        record = i.row?.row.end ? this.#lookup(offset) : record + Record.size;
       }
     }
     const size = seen.size <= this.#limits.repeated ? seen.size : Infinity;

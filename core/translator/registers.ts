@@ -1,6 +1,7 @@
 /** Which general registers a region uses, and which it may change, told from its records. */
 import type { Operand } from '../spec/row.ts';
 import { Cpu, Record } from '../state/index.ts';
+import { EFFECTS } from './effects.ts';
 import { X87_INTEGER } from './emitter/helpers.ts';
 import type { Instruction, Region } from './region.ts';
 
@@ -30,6 +31,8 @@ export interface Usage {
   readonly written: ReadonlySet<number>;
   readonly simd: boolean;
   readonly x87: boolean;
+  /** There are string instructions. */
+  readonly repeats: boolean;
   /** Offsets of the `Reach` of segments (not FS and GS) that operands lie in, with how far: bit 0 read, bit 1 written. */
   readonly segments: ReadonlySet<number>;
 }
@@ -39,6 +42,7 @@ export function usage(region: Region, view: DataView): Usage {
   const written = new Set<number>();
   const segments = new Set<number>();
   let exposed = false;
+  let repeats = false;
   let simd = false;
   let x87 = false;
   const mark = (set: Set<number>, slot: number): void => {
@@ -63,7 +67,13 @@ export function usage(region: Region, view: DataView): Usage {
       simd ||= row.unit === 'simd';
       x87 ||= row.unit === 'x87' || row.unit === 'mmx';
       if (row.helper) {
-        if (row.unit !== 'x87' || X87_INTEGER.test(row.helper)) exposed = true;
+        const effect = EFFECTS.get(row.helper);
+        repeats ||= effect?.repeats === true;
+        if (effect) {
+          for (const n of effect.registers) touched.add(n);
+          for (const n of effect.registers) written.add(n);
+          for (const field of [R.reg, R.base, R.index]) mark(written, view.getUint16(i.record + field, true));
+        } else if (row.unit !== 'x87' || X87_INTEGER.test(row.helper)) exposed = true;
         continue;
       }
       exposed ||= EXPOSED.has(row.family);
@@ -75,5 +85,5 @@ export function usage(region: Region, view: DataView): Usage {
         if (n === 0 ? !READERS.has(row.family) : row.family === 'xchg' || row.family === 'xadd') operand(i, o);
       });
     }
-  return { touched, written: exposed ? touched : written, simd, x87, segments };
+  return { touched, written: exposed ? touched : written, simd, x87, segments, repeats };
 }

@@ -51,7 +51,7 @@ export class TestMachine {
   readonly #ram: number;
   retired = 0;
 
-  constructor(bits: 32 | 64, modules: EngineModules, options: EngineOptions = {}) {
+  constructor(bits: 32 | 64, modules: EngineModules, options: EngineOptions = {}, bus: Partial<typeof BUS> = {}) {
     const { pages, ram, ...places } = layout(1, RAM);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.#ram = ram;
@@ -68,7 +68,7 @@ export class TestMachine {
     });
     this.state = Cpu.view(memory.buffer, CPUS);
     this.state.features.fill(0xffffffff);
-    this.engine = createEngine(memory, BUS, modules, options);
+    this.engine = createEngine(memory, { ...BUS, ...bus }, modules, options);
     this.#tables(bits);
     const { state } = this;
     const data = { base: 0, limit: 0xffffffff, attributes: 0xc093, selector: 0x10 };
@@ -98,6 +98,11 @@ export class TestMachine {
 
   put(at: number, bytes: ArrayLike<number>): void {
     this.#bytes.set(bytes, this.#ram + at);
+  }
+
+  /** A doubleword of RAM. */
+  read32(at: number): number {
+    return this.#view.getInt32(this.#ram + at, true);
   }
 
   #words(at: number, ...words: number[]): void {

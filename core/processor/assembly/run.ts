@@ -82,6 +82,11 @@ export function prepare(cpu: usize): u32 {
     deliverFault(cpu);
   }
   if (load<u32>(cpu, CPU_shutdown)) return EXIT_SHUTDOWN;
+  // Before events are looked at: what that arranges for the next instruction holds only if it follows.
+  if (load<i32>(cpu, CPU_budget) < 0) {
+    store<u32>(cpu, 0, CPU_chain);
+    return EXIT_BUDGET;
+  }
   let one = false;
   if (
     atomic.load<u32>(cpu + CPU_event) |
@@ -93,10 +98,6 @@ export function prepare(cpu: usize): u32 {
     const exit = service(cpu);
     if (exit > 1) return exit - 2;
     one = exit == 1;
-  }
-  if (load<i32>(cpu, CPU_budget) < 0) {
-    store<u32>(cpu, 0, CPU_chain);
-    return EXIT_BUDGET;
   }
   return find(cpu, one);
 }

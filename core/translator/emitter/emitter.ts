@@ -6,15 +6,16 @@ import type { Emitter } from '../../processor/semantics/emitter.ts';
 import type { Width } from '../../processor/semantics/widths.ts';
 import { CS, PAGE, Segment } from '../../state/index.ts';
 import { i32, i64, op, type Expr } from '../../wasm/index.ts';
+import { EFFECTS } from '../effects.ts';
 import type { Instruction } from '../region.ts';
 import { O } from './frame.ts';
-import { VectorEmitter } from './vectors.ts';
+import { SystemEmitter } from './system.ts';
 
 /** Families that change flags only under a condition that is not known beforehand. */
 const CONDITIONAL = new Set(['comiss', 'ucomiss', 'comisd', 'ucomisd']);
 const SHIFTS = new Set(['shl', 'shr', 'sar', 'rol', 'ror', 'rcl', 'rcr', 'shld', 'shrd']);
 
-export class TranslatorEmitter extends VectorEmitter implements Emitter {
+export class TranslatorEmitter extends SystemEmitter implements Emitter {
   /** Emits one instruction: what `meaning` does with this emitter. */
   emit(i: Instruction, executed: number, meaning: () => void): void {
     const { row } = i.row!;
@@ -32,7 +33,9 @@ export class TranslatorEmitter extends VectorEmitter implements Emitter {
     this.depth = this.f.depth;
     this.f.scope(() => {
       if (!row.helper && this.isConditional()) this.toMemory();
-      meaning();
+      const effect = row.helper ? EFFECTS.get(row.helper) : undefined;
+      if (effect) this.system(effect, meaning);
+      else meaning();
       if (this.afterwards) this.known = undefined;
       if (this.stored && !i.end) this.checkStale(() => this.frame.leave(executed + 1, this.nextRip()));
     });

@@ -33,6 +33,14 @@ export interface Frame {
   readonly b: LocalRef;
   /** 1 after a store that made code stale. */
   readonly stale: LocalRef;
+  /** 1 while a string instruction is executed: those registers are in the vCPU's state then. */
+  readonly repeating: LocalRef;
+  /** FACT_*: what the region takes for granted. */
+  readonly facts: number;
+  /** The budget when the region was entered. */
+  readonly began: LocalRef;
+  /** The region's first record. */
+  readonly entry: number;
   /** Leaves for an address, `executed` instructions of the block being done. */
   leave(executed: number, rip: Expr): void;
   /** Goes on at an offset from the entry's page: within the region where the instruction's branch is known to go there. */

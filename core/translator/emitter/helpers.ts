@@ -1,6 +1,7 @@
 /** The translator's emitter, third part: calls of helpers, and what must be in the vCPU's state for them. */
 import { Control } from '../../state/index.ts';
 import { call, i32, i64, op, type Expr, type LocalRef } from '../../wasm/index.ts';
+import { EFFECTS, type Effect } from '../effects.ts';
 import { FlagsEmitter } from './flags.ts';
 import { GPR_END, O, R, REGISTER_FORM } from './frame.ts';
 
@@ -32,6 +33,13 @@ export abstract class HelperEmitter extends FlagsEmitter {
     this.f.ifRarely(this.frame.stale, leave);
   }
 
+  /** Those of the registers `numbers`, and of those that the record names, that the region may change. */
+  private involved(numbers: readonly number[]): number[] {
+    const slots = [R.reg, R.base, R.index].map((field) => this.u16(field)).filter((slot) => slot < GPR_END);
+    const all = new Set([...numbers, ...slots.map((slot) => (slot - O.gpr) >> 3)]);
+    return [...this.frame.written].filter((n) => all.has(n));
+  }
+
   protected writeBack(registers: Iterable<number>): void {
     for (const n of registers) {
       const l = this.frame.gpr[n]!;
@@ -39,13 +47,16 @@ export abstract class HelperEmitter extends FlagsEmitter {
     }
   }
 
-  /** Everything into the vCPU's state, and back. */
-  protected exposed(inside: () => void): void {
+  /** Everything into the vCPU's state, and back; or as much as concerns the helper that is called inside. */
+  protected exposed(inside: () => void, effect?: Effect): void {
     const { f } = this;
-    this.toMemory();
-    this.writeBack(this.frame.written);
+    const registers = effect ? this.involved(effect.registers) : this.frame.written;
+    if (effect?.flags !== false) this.toMemory();
+    this.writeBack(registers);
+    if (effect?.repeats) f.set(this.frame.repeating, i32.const(1));
     this.watch(inside);
-    for (const n of this.frame.written) f.set(this.frame.gpr[n]!, op(this.long ? 'i64.load' : 'i32.load', [this.cpu], O.gpr + n * 8));
+    if (effect?.repeats) f.set(this.frame.repeating, i32.const(0));
+    for (const n of registers) f.set(this.frame.gpr[n]!, op(this.long ? 'i64.load' : 'i32.load', [this.cpu], O.gpr + n * 8));
     f.set(this.frame.tlb, this.load32(O.tlb));
   }
 
@@ -67,7 +78,7 @@ export abstract class HelperEmitter extends FlagsEmitter {
       this.toMemory();
       return run();
     }
-    this.exposed(run);
+    this.exposed(run, name === this.row.helper ? EFFECTS.get(name) : undefined);
   }
 
   helperValue(name: string, args: readonly Expr[], result: 'i32' | 'i64' | 'f64' | 'v128'): LocalRef {
