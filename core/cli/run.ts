@@ -6,6 +6,7 @@ import { UserError } from '../host/api.ts';
 import { engineModules, pcpuModule } from '../host/assets.ts';
 import { hostMemory, limits } from '../host/capabilities.ts';
 import { checkDraft } from '../host/check.ts';
+import { compilerModule } from '../host/compiler.ts';
 import { monotonic } from '../host/clock.ts';
 import type { Outcome } from '../host/executor.ts';
 import { causeOf } from '../host/cause.ts';
@@ -61,7 +62,14 @@ export async function runCommand(args: string[]): Promise<number> {
   if (draft.memory > memory.free)
     throw new UserError(`The host has ${memory.free} MiB of memory free, and --memory asks for ${draft.memory}.`, 'memory');
   const sinks = serials.map(openSink);
-  const pool = new Pool({ pcpus, policy, worker: pcpuModule(), modules: await engineModules(), memory: makeMemory });
+  const pool = new Pool({
+    pcpus,
+    policy,
+    worker: pcpuModule(),
+    modules: await engineModules(),
+    memory: makeMemory,
+    compiler: compilerModule(),
+  });
   const terminal = new Terminal();
   const began = monotonic();
   const cpuBegan = process.cpuUsage();

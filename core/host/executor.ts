@@ -49,30 +49,33 @@ export interface Guest {
   speed: number;
 }
 
-export type Turn = Stop | { readonly why: 'ended'; readonly outcome: Outcome };
+/** `breath`: the turn goes on, after the thread has been at its event loop. */
+export type Turn = Stop | { readonly why: 'ended'; readonly outcome: Outcome } | { readonly why: 'breath' };
 
 /** Milliseconds. What runs alone still looks up this often, for requests and devices. */
 const QUANTUM = 5;
 /** Milliseconds. A halted vCPU looks up this often even if nothing rings. */
 const WAIT_MAX = 1000;
 const WAIT_SLACK = 0.05;
+/** Milliseconds. So often a thread that could go on for ever returns to its event loop: V8 gives memory back only there. */
+const BREATH = 1000;
 const BUDGET_MIN = 1000;
 const BUDGET_MAX = 100_000_000;
 /** Instructions per millisecond until measured. */
 export const SPEED_START = 20_000;
 
 /**
- * Runs vCPU `index` of `guest` until it must be given back. `slice` in milliseconds: when it is over and `pcpu` is pressed, the turn is.
+ * Runs vCPU `index` of `guest` until it must be given back. `slice` in milliseconds: when it is over (at `end`) and `pcpu` is pressed, the turn is.
  * Throws what a device or the engine throws: the VM has crashed then.
  */
-export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuBlock): Turn {
+export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuBlock, end = milliseconds() + slice): Turn {
   const { block, machine, engine, bus } = guest;
   const account = block.accounts[index]!;
   const split: Split = { vmm: 0, user: 0 };
   let now = milliseconds();
   /** Up to when time has been charged. */
   let charged = now;
-  const end = now + slice;
+  const breath = now + BREATH;
   account.enter(RUNNING, now / 1000);
 
   const charge = (state: VcpuState, inGuest: number): void => {
@@ -134,5 +137,6 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
     } else if (now >= end && pcpu.pressed) {
       return leave(READY, { why: 'slice' });
     }
+    if (now >= breath) return leave(RUNNING, { why: 'breath' });
   }
 }

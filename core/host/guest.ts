@@ -109,9 +109,11 @@ class PcEngine implements GuestEngine {
   readonly engine: Engine;
   readonly #cpus;
 
-  constructor({ memory, modules, spec, translator: options }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
+  constructor({ memory, modules, spec, hooks, translator: options, wakeCompiler }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
     const translator =
-      (spec.engine ?? 'translator') === 'translator' ? (host: TranslatorHost): Translator => new Translator(host, options) : undefined;
+      (spec.engine ?? 'translator') === 'translator'
+        ? (host: TranslatorHost): Translator => new Translator({ ...host, note: (text) => hooks.note(text) }, { wake: wakeCompiler, ...options })
+        : undefined;
     this.engine = createEngine(memory, bus, modules as unknown as EngineModules, translator && { translator });
     this.#cpus = Array.from({ length: spec.vcpus }, (_, i) => Cpu.view(memory.buffer, CPUS + i * CPU_STRIDE));
   }

@@ -9,6 +9,7 @@ import { engineModules, pcpuModule } from './assets.ts';
 import { causeOf } from './cause.ts';
 import { hardware, hostMemory, limits } from './capabilities.ts';
 import { checkDraft } from './check.ts';
+import { compilerModule } from './compiler.ts';
 import { monotonic } from './clock.ts';
 import { listenForCommands } from './control.ts';
 import { parse } from './definition.ts';
@@ -51,6 +52,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     worker: options.pool?.worker ?? pcpuModule(),
     modules: options.pool?.modules ?? (await engineModules()),
     memory: options.pool?.memory ?? makeMemory,
+    compiler: options.pool?.worker ? undefined : compilerModule(),
     warn: (text) => process.stderr.write(`${text}\n`),
   });
   const machine = hardware();

@@ -1,4 +1,5 @@
 /** Real machines on real threads: the built-in guest, several at once, moved between pCPUs. */
+import { compilerModule } from './compiler.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { roundRobin } from '../scheduler/round-robin.ts';
 import { engineModules, pcpuModule } from './assets.ts';
@@ -10,7 +11,14 @@ import { Pool, type Run, type Vcpu } from './pool.ts';
 let pool: Pool;
 
 beforeEach(async () => {
-  pool = new Pool({ pcpus: 2, policy: roundRobin<Vcpu>(), worker: pcpuModule(), modules: await engineModules(), memory: makeMemory });
+  pool = new Pool({
+    pcpus: 2,
+    policy: roundRobin<Vcpu>(),
+    worker: pcpuModule(),
+    modules: await engineModules(),
+    memory: makeMemory,
+    compiler: compilerModule(),
+  });
 });
 afterEach(() => pool.close());
 

@@ -2,9 +2,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { TranslatorOptions } from '../translator/index.ts';
 import { monitor } from '../vmm/bus.ts';
+import { Bell } from '../translator/bell.ts';
 import { UserError } from './api.ts';
 import { PcpuBlock, VmBlock } from './block.ts';
-import { monotonic } from './clock.ts';
+import { milliseconds, monotonic } from './clock.ts';
 import { SPEED_START, takeTurn, type Guest, type GuestEngine, type GuestMachine, type Outcome } from './executor.ts';
 import { reclaim } from './reclaim.ts';
 import type { FromPcpu, MachineSpec, ToPcpu, VmKey, WorkerData } from './protocol.ts';
@@ -29,6 +30,8 @@ export interface OpenRequest {
   readonly hooks: MachineHooks;
   /** For who wants to look at translations. */
   readonly translator?: TranslatorOptions;
+  /** Wakes the compiler's thread, if there is one. */
+  readonly wakeCompiler?: () => void;
 }
 
 /** Builds a machine and its processor on a memory. */
@@ -54,6 +57,7 @@ export function serve<M extends GuestMachine, E extends GuestEngine>(opener: Ope
   if (port === null) throw new Error('a pCPU is a worker thread');
   const data = workerData as WorkerData;
   const pcpu = new PcpuBlock(data.block);
+  const bell = data.compiler && new Bell(data.compiler);
   const guests = new Map<VmKey, Guest>();
   const post = (message: FromPcpu): void => port.postMessage(message);
 
@@ -67,6 +71,7 @@ export function serve<M extends GuestMachine, E extends GuestEngine>(opener: Ope
         modules: data.modules,
         epoch: () => block.epoch,
         rtcStart: message.rtcStart,
+        wakeCompiler: bell && (() => bell.ring()),
         hooks: {
           ended: (outcome) => {
             guest.outcome ??= outcome;
@@ -91,13 +96,18 @@ export function serve<M extends GuestMachine, E extends GuestEngine>(opener: Ope
     }
   };
 
-  const run = (message: Extract<ToPcpu, { type: 'run' }>): void => {
+  const run = async (message: Extract<ToPcpu, { type: 'run' }>): Promise<void> => {
     const { vm, vcpu } = message;
     const guest = guests.get(vm);
     // The machine could not be opened here: 'failed' has been said.
     if (guest === undefined) return;
     try {
-      const turn = takeTurn(guest, vcpu, message.slice, pcpu);
+      const end = milliseconds() + message.slice;
+      let turn = takeTurn(guest, vcpu, message.slice, pcpu, end);
+      while (turn.why === 'breath') {
+        await new Promise((resolve) => setImmediate(resolve));
+        turn = takeTurn(guest, vcpu, message.slice, pcpu, end);
+      }
       const undefinedOpcodes = Object.fromEntries(guest.engine.undefinedOpcodes());
       if (turn.why === 'ended') post({ type: 'ended', vm, vcpu, outcome: turn.outcome, undefinedOpcodes });
       else post({ type: 'stopped', vm, vcpu, stop: turn, undefinedOpcodes });

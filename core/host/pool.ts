@@ -7,6 +7,7 @@ import { noLooks, type Looks, type Watched } from './activity.ts';
 import { UserError, type TranslationStatistics } from './api.ts';
 import { PcpuBlock, REQUEST_PAUSE, REQUEST_POWER_BUTTON, VmBlock } from './block.ts';
 import { milliseconds, monotonic } from './clock.ts';
+import { CompilerThread } from './compiler.ts';
 import type { Outcome } from './executor.ts';
 import { reclaim } from './reclaim.ts';
 import type { FromPcpu, MachineSpec, OpcodeCounts, ToPcpu, VmKey, WorkerData } from './protocol.ts';
@@ -42,6 +43,8 @@ export interface PoolOptions {
   readonly modules: WorkerData['modules'];
   /** Makes the memory of a machine and the window on it. */
   memory(spec: MachineSpec): { memory: WebAssembly.Memory; window: MachineWindow };
+  /** The module of the compiler's thread; absent: there is none, and pCPUs compile themselves. */
+  readonly compiler?: URL;
   /** A thing that should not happen, for the host's own log. */
   warn?(text: string): void;
 }
@@ -216,6 +219,7 @@ export class Pool {
   readonly #pcpus = new Map<number, Pcpu>();
   readonly #runs = new Map<VmKey, Run>();
   readonly #alarms = new Map<Vcpu, NodeJS.Timeout>();
+  readonly #compiler: CompilerThread | undefined;
   readonly #booting = new Map<VmKey, { thread: Pcpu; resolve(): void; reject(error: unknown): void }>();
   #waiters: Waiter[] = [];
   /** vCPUs that were nudged since they last came off a pCPU. */
@@ -240,6 +244,13 @@ export class Pool {
         this.#alarms.set(vcpu, alarm);
       },
     });
+    this.#compiler =
+      options.compiler &&
+      new CompilerThread({
+        module: options.compiler,
+        note: (vm, text) => this.#runs.get(vm)?.listener.note(text),
+        warn: (text) => options.warn?.(text),
+      });
     for (let index = 0; index < options.pcpus; index++) this.#spawn(index);
   }
 
@@ -267,6 +278,7 @@ export class Pool {
     }
     const run = new Run(this, this.#nextKey++, spec, parts, listener);
     this.#runs.set(run.key, run);
+    if ((spec.engine ?? 'translator') === 'translator') this.#compiler?.attach(run.key, run.memory);
     // Loading takes a while: on a pCPU that has nothing to do, or on a thread of its own.
     const idle = this.#idle();
     const loader = idle ?? this.#thread(LOADER);
@@ -333,6 +345,7 @@ export class Pool {
   /** Forgets a run that is off. */
   release(run: Run): void {
     if (!this.#runs.delete(run.key)) return;
+    this.#compiler?.detach(run.key);
     run.drain();
     for (const vcpu of run.vcpus) {
       clearTimeout(this.#alarms.get(vcpu));
@@ -368,7 +381,7 @@ export class Pool {
       run.block.request(REQUEST_PAUSE);
     }
     for (const alarm of this.#alarms.values()) clearTimeout(alarm);
-    await Promise.all([...this.#pcpus.values()].map((pcpu) => pcpu.worker.terminate()));
+    await Promise.all([this.#compiler?.close(), ...[...this.#pcpus.values()].map((pcpu) => pcpu.worker.terminate())]);
     this.#pcpus.clear();
     this.#runs.clear();
   }
@@ -381,7 +394,12 @@ export class Pool {
 
   #thread(index: number): Pcpu {
     const block = new PcpuBlock();
-    const workerData: WorkerData = { pcpu: index, block: block.buffer, modules: this.#options.modules };
+    const workerData: WorkerData = {
+      pcpu: index,
+      block: block.buffer,
+      modules: this.#options.modules,
+      compiler: this.#compiler?.bell.buffer,
+    };
     const worker = new Worker(this.#options.worker, {
       workerData,
       name: index === LOADER ? 'loader' : `pCPU ${index}`,

@@ -25,6 +25,8 @@ export type VmKey = number;
 export interface WorkerData {
   readonly pcpu: number;
   readonly block: SharedArrayBuffer;
+  /** Of the bell that wakes the compiler's thread; absent: pCPUs compile themselves. */
+  readonly compiler?: SharedArrayBuffer;
   /** The engine's modules, by file name. */
   readonly modules: Readonly<Record<string, WebAssembly.Module>>;
 }
