@@ -112,7 +112,8 @@ class PcEngine implements GuestEngine {
   constructor({ memory, modules, spec, hooks, translator: options, wakeCompiler }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
     const translator =
       (spec.engine ?? 'translator') === 'translator'
-        ? (host: TranslatorHost): Translator => new Translator({ ...host, note: (text) => hooks.note(text) }, { wake: wakeCompiler, ...options })
+        ? (host: TranslatorHost): Translator =>
+            new Translator({ ...host, note: (text) => hooks.note(text) }, { wake: wakeCompiler, ...options })
         : undefined;
     this.engine = createEngine(memory, bus, modules as unknown as EngineModules, translator && { translator });
     this.#cpus = Array.from({ length: spec.vcpus }, (_, i) => Cpu.view(memory.buffer, CPUS + i * CPU_STRIDE));

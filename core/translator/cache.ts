@@ -204,7 +204,8 @@ export class Cache {
     this.#set(at + S.record, record);
     this.#set(at + S.module, module);
     const used = [...pages];
-    if (used.length > REGION_PAGES) throw new Error(`a region has code in ${used.length} pages; more than ${REGION_PAGES} cannot be watched`);
+    if (used.length > REGION_PAGES)
+      throw new Error(`a region has code in ${used.length} pages; more than ${REGION_PAGES} cannot be watched`);
     for (let i = 0; i < REGION_PAGES; i++) {
       const dependent = at + S.dependents + i * Dependent.size;
       const [page, chunks] = used[i] ?? [NO_PAGE, 0n];
