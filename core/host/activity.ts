@@ -27,11 +27,11 @@ export interface Watched {
 export const noLooks = (): Looks => new Float64Array(ACTIVITIES);
 
 /** Milliseconds between looks, on average: irregular, for what the guest does at each tick of its clock would else be seen always or never. */
-const INTERVAL = 5;
+const INTERVAL = 10;
 /** Where nothing was seen to be done for a while, and where there is nothing to be seen. */
-const INTERVAL_IDLE = 25;
+const INTERVAL_IDLE = 100;
 const INTERVAL_NOTHING = 250;
-const IDLE_AFTER = 40;
+const IDLE_AFTER = 20;
 
 /** Looks at the vCPUs of `machines` again and again; returns what ends it. */
 export function watch(machines: () => Iterable<Watched>): () => void {

@@ -135,11 +135,12 @@ describe('life cycle', () => {
     await expect.poll(() => host.execution(id)!.activities.interpreted).toBeGreaterThan(0.05);
     const running = host.execution(id)!;
     expect(running).toMatchObject({ engine: 'translator', shares: { interpreted: 0.75, translated: 0.25 } });
-    const { innocuous, sensitive, privileged } = running.classes;
-    expect(privileged / (innocuous + sensitive + privileged)).toBeCloseTo(1 / 8, 1);
     await host.forceOff(id);
     const after = host.execution(id)!;
-    expect(after.classes.privileged).toBeGreaterThanOrEqual(privileged);
+    const { innocuous, sensitive, privileged } = after.classes;
+    expect(privileged).toBeGreaterThanOrEqual(running.classes.privileged);
+    // What is counted while it runs is told at once, the number of instructions when a turn was looked at.
+    expect(privileged / (innocuous + sensitive + privileged)).toBeCloseTo(1 / 8, 2);
     expect(host.execution(id)).toEqual(after);
   });
 });
