@@ -23,6 +23,8 @@ const HEADER_ENTRIES = BlockHeader.offsets.entries - BlockHeader.size;
 export interface Candidate {
   /** The entry's first record. */
   readonly record: number;
+  /** The record's handler before: HANDLER_COUNT, or another translation. */
+  readonly replaces: number;
   /** RAM pages that it has code in, with the 64-byte chunks. */
   readonly pages: ReadonlyMap<number, bigint>;
   /** `Translations.clock` and `Control.generation` before anything was read for it. */
@@ -183,8 +185,8 @@ export class Cache {
     });
   }
 
-  #isValid({ record, pages, clock, generation }: Candidate): boolean {
-    if (generation !== this.#control.generation || this.#get(record + HANDLER) !== HANDLER_COUNT) return false;
+  #isValid({ record, replaces, pages, clock, generation }: Candidate): boolean {
+    if (generation !== this.#control.generation || this.#get(record + HANDLER) !== replaces) return false;
     for (const page of pages.keys()) if (((this.#get(this.#page(page) + CodePage.offsets.generation) - clock) | 0) > 0) return false;
     return true;
   }
@@ -198,7 +200,9 @@ export class Cache {
     this.count('liveBytes', bytes);
   }
 
-  #link(slot: number, serial: number, module: number, { record, pages }: Candidate): void {
+  #link(slot: number, serial: number, module: number, { record, replaces, pages }: Candidate): void {
+    // (It may have had to make room meanwhile.)
+    if (replaces !== HANDLER_COUNT && this.#get(record + HANDLER) === replaces) this.#end(replaces - handlerCount(), HANDLER_COUNT);
     const at = this.#at(slot);
     this.#set(at + S.serial, serial);
     this.#set(at + S.record, record);

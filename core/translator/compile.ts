@@ -1,7 +1,7 @@
 /** From a region to one WebAssembly function, and from functions to a module. */
 import { registerName } from '../processor/disassemble.ts';
 import {
-  ACTIVITY_INTERPRETED, CODE_64, Cpu, CS, DS, ES, FACT_FLAT, FACT_SEGMENT, FACT_SIMD, FACT_X87, Reach, Record, SS,
+  ACTIVITY_INTERPRETED, BlockHeader, CODE_64, Cpu, CS, DS, ES, FACT_FLAT, FACT_SEGMENT, FACT_SIMD, FACT_X87, Reach, Record, SS,
 } from '../state/index.ts'; // prettier-ignore
 import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
 import type { Import } from './emitter/frame.ts';
@@ -63,6 +63,7 @@ export function buildRegion(
       f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original));
     });
 
+  if (region.revisit) countEntry(f, cpu, region, imports);
   f.set(ripBase, op('i64.load', [cpu], O.ripBase));
   for (const n of touched) f.set(gpr[n]!, op(long ? 'i64.load' : 'i32.load', [cpu], O.gpr + n * 8));
   f.set(budget, load(O.budget));
@@ -129,6 +130,17 @@ export function buildRegion(
   f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
   f.returnCallIndirect(handlerType, [cpu, next], op('i32.load', [next], Record.offsets.handler));
   return f;
+}
+
+/** Counts how often the region is entered, and asks now and then for a larger one in its place. */
+function countEntry(f: FunctionBuilder, cpu: LocalRef, region: Region, imports: Import): void {
+  const entries = region.entry - BlockHeader.size + BlockHeader.offsets.entries;
+  const zero = i32.const(0);
+  const count = f.let(i32.add(op('i32.load', [zero], entries), i32.const(1)));
+  f.do('i32.store', [zero, count], entries);
+  f.ifRarely(i32.eqz(i32.and(count, i32.const(region.revisit! - 1))), () =>
+    f.call(imports('hot', ['i32', 'i32'], []), [cpu, i32.const(region.entry)]),
+  );
 }
 
 /** A module with regions as its exports, by number. */

@@ -1,17 +1,20 @@
 /** Makes translations: from requests and decoded records, all read from the machine's memory, to modules in its cache. Runs no guest code. */
-import { BlockHeader, PAGE } from '../state/index.ts';
+import { handlerCount } from '../processor/handlers.ts';
+import { BlockHeader, PAGE, Record } from '../state/index.ts';
 import { Cache, type Candidate } from './cache.ts';
 import { Code } from './code.ts';
 import { buildModule } from './compile.ts';
-import { Finder, LIMITS, type Limits } from './finder.ts';
+import { Finder, LARGE, SMALL, type Limits } from './finder.ts';
 import { pageOf, type Region } from './region.ts';
 import { Requests, type Request } from './requests.ts';
 
 export interface CompilerOptions {
   /** Regions that become one module, if so many were asked for. */
   readonly batch?: number;
-  /** How large regions may be. */
-  readonly limits?: Limits;
+  /** How large regions may be, and those that are entered `revisit` times: a power of two. */
+  readonly small?: Limits;
+  readonly large?: Limits;
+  readonly revisit?: number;
   /** Told of every region, before it is compiled. */
   readonly onRegion?: (region: Region) => void;
   /** Told of what should not happen. */
@@ -20,6 +23,7 @@ export interface CompilerOptions {
 
 /** Regions of a module: fewer would cost more memory, more would keep each other waiting. */
 export const BATCH = 16;
+const REVISIT = 1 << 15;
 
 type Found = Candidate & { readonly region: Region; readonly original: number };
 
@@ -40,7 +44,7 @@ export class Compiler {
     this.#requests = new Requests(memory.buffer);
     this.#cache = new Cache(memory.buffer);
     this.#code = new Code(memory);
-    this.#finder = new Finder(memory, this.#code, options.limits ?? LIMITS);
+    this.#finder = new Finder(memory, this.#code);
   }
 
   /** Makes one module of what is asked for most urgently; false: there was nothing to do. */
@@ -76,12 +80,16 @@ export class Compiler {
     const mode = this.#view.getUint32(header + BlockHeader.offsets.mode, true);
     const original = this.#code.handler(record);
     if (original === 0 || generation !== this.#cache.generation) return undefined;
-    const region = this.#finder.find(record, page, mode, request);
+    const { small = SMALL, large = LARGE, revisit = REVISIT } = this.#options;
+    // One that is translated already is asked for again because it is entered so often.
+    const handler = this.#view.getUint32(record + Record.offsets.handler, true);
+    const entry = { record, page, mode, space: request };
+    const region = handler < handlerCount() ? this.#finder.find(entry, small, revisit) : this.#finder.find(entry, large);
     if (!region) {
       this.#cache.refuse({ record, generation }, true);
       return undefined;
     }
-    return { record, pages: coverage(region), clock, generation, region, original };
+    return { record, replaces: handler, pages: coverage(region), clock, generation, region, original };
   }
 
   /** Builds, compiles and installs; each for itself, if they cannot be built together. */

@@ -25,7 +25,7 @@ describe.each([64, 32] as const)('in %d-bit mode', (bits) => {
       const repeats = 5 + random(60);
       const after = 1 + random(6);
       const limits = { instructions: 30 + random(400), pages: 1 + random(REGION_PAGES), repeated: random(30), depth: random(4) };
-      const options = { after, batch: 1 + random(3), limits };
+      const options = { after, batch: 1 + random(3), small: limits, revisit: 1 << random(6) };
       const machines = [
         new TestMachine(bits, modules),
         new TestMachine(bits, modules, {

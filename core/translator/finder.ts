@@ -2,7 +2,7 @@
  * Finds what is translated together: the instructions that branches, calls, returns and falling through reach from an entry, as far as they have been
  * decoded and are executed often. First come, first served: what is near the entry belongs to it most.
  */
-import { HANDLER_END, PAGE, Record, TlbEntry, TLB_SLOT_MASK, TLB_SLOT_SHIFT } from '../state/index.ts';
+import { HANDLER_END, PAGE, Record, REGION_PAGES, TlbEntry, TLB_SLOT_MASK, TLB_SLOT_SHIFT } from '../state/index.ts';
 import type { Code } from './code.ts';
 import { link } from './cut.ts';
 import { pageOf, type Instruction, type Region } from './region.ts';
@@ -19,7 +19,10 @@ export interface Limits {
   readonly depth: number;
 }
 
-export const LIMITS: Limits = { instructions: 400, pages: 1, repeated: 16, depth: 2 };
+/** At first regions are small: most code is not executed for long, and there is much of it. */
+export const SMALL: Limits = { instructions: 200, pages: 1, repeated: 8, depth: 1 };
+/** Those that are entered very often are found anew, with what is around them. */
+export const LARGE: Limits = { instructions: 600, pages: REGION_PAGES, repeated: 24, depth: 4 };
 
 /** Where the entry is in linear addresses, for what lies in other pages: what a vCPU's TLB says of them now. The region's code makes sure of it. */
 export interface Space {
@@ -28,6 +31,16 @@ export interface Space {
   /** Linear address of the entry's page: its lower and upper half. */
   readonly low: number;
   readonly high: number;
+}
+
+/** The block that a region begins with. */
+export interface Entry {
+  readonly record: number;
+  /** In RAM. */
+  readonly page: number;
+  readonly mode: number;
+  /** Absent: the region stays in the page. */
+  readonly space?: Space;
 }
 
 /** A stretch of the region with instructions of its own: everything at first; a function that is repeated for one of its calls. */
@@ -51,19 +64,17 @@ function newContext(parent: Context | undefined, entry: number, after: number): 
 export class Finder {
   readonly #view: DataView;
   readonly #code: Code;
-  readonly #limits: Limits;
 
-  constructor(memory: WebAssembly.Memory, code: Code, limits: Limits) {
+  constructor(memory: WebAssembly.Memory, code: Code) {
     this.#view = new DataView(memory.buffer);
     this.#code = code;
-    this.#limits = limits;
   }
 
-  /** The region that begins with a block's first record, in RAM page `page`; undefined if there is nothing to gain. */
-  find(entry: number, page: number, mode: number, space?: Space): Region | undefined {
-    const first = this.#code.instruction(entry, mode, 0);
+  /** The region that begins with a block's first record; undefined if there is nothing to gain. */
+  find(entry: Entry, limits: Limits, revisit?: number): Region | undefined {
+    const first = this.#code.instruction(entry.record, entry.mode, 0);
     if (!first.row && !first.returns) return undefined;
-    return new Search(this.#view, this.#code, this.#limits, page, mode, space).run(entry, first.offset);
+    return { ...new Search(this.#view, this.#code, limits, entry).run(first.offset), revisit };
   }
 }
 
@@ -71,9 +82,7 @@ class Search {
   readonly #view: DataView;
   readonly #code: Code;
   readonly #limits: Limits;
-  readonly #page: number;
-  readonly #mode: number;
-  readonly #space: Space | undefined;
+  readonly #entry: Entry;
   readonly #work: { context: Context; offset: number; record: number }[] = [];
   readonly #contexts: Context[] = [];
   /** RAM pages by distance: of those that the region has code in, and of all that were looked for. */
@@ -84,24 +93,23 @@ class Search {
   readonly #returns = new Map<number, { context: Context; offset: number }[]>();
   #count = 0;
 
-  constructor(view: DataView, code: Code, limits: Limits, page: number, mode: number, space: Space | undefined) {
+  constructor(view: DataView, code: Code, limits: Limits, entry: Entry) {
     this.#view = view;
     this.#code = code;
     this.#limits = limits;
-    this.#page = page;
-    this.#mode = mode;
-    this.#space = space;
-    this.#known.set(0, page);
+    this.#entry = entry;
+    this.#known.set(0, entry.page);
   }
 
-  run(entry: number, offset: number): Region {
+  run(offset: number): Omit<Region, 'revisit'> {
+    const { record, mode, page } = this.#entry;
     const top = newContext(undefined, offset, 0);
     this.#contexts.push(top);
     top.leaders.add(offset);
-    this.#work.push({ context: top, offset, record: entry });
+    this.#work.push({ context: top, offset, record });
     for (let next; !this.#full && (next = this.#work.shift());) this.#walk(next.context, next.offset, next.record);
     const { blocks, routers } = link(this.#contexts, this.#returns);
-    return { entry, mode: this.#mode, page: this.#page, pages: this.#used, blocks, routers, instructions: this.#count };
+    return { entry: record, mode, page, pages: this.#used, blocks, routers, instructions: this.#count };
   }
 
   get #full(): boolean {
@@ -115,7 +123,7 @@ class Search {
   }
 
   #translate(distance: number): number | undefined {
-    const space = this.#space;
+    const { space } = this.#entry;
     if (!space) return undefined;
     const v = this.#view;
     const entry = (page: number): number | undefined => {
@@ -129,7 +137,7 @@ class Search {
       return v.getUint32(at + TlbEntry.offsets.frame, true) >>> 12;
     };
     // Another address space than when the region was asked for?
-    return entry(0) === this.#page ? entry(distance) : undefined;
+    return entry(0) === this.#entry.page ? entry(distance) : undefined;
   }
 
   /** The first record of the block at an offset, if it may be part of the region; else 0. */
@@ -137,7 +145,7 @@ class Search {
     const distance = pageOf(offset);
     if (!this.#used.has(distance) && this.#used.size >= this.#limits.pages) return 0;
     const page = this.#pageAt(distance);
-    return page === undefined ? 0 : this.#code.lookup(page * PAGE + offset - distance * PAGE, this.#mode);
+    return page === undefined ? 0 : this.#code.lookup(page * PAGE + offset - distance * PAGE, this.#entry.mode);
   }
 
   /** Follows instructions from one to the next. */
@@ -152,7 +160,7 @@ class Search {
         if (record === 0) return;
         continue;
       }
-      const i = this.#code.instruction(record, this.#mode, base);
+      const i = this.#code.instruction(record, this.#entry.mode, base);
       if (context.at.has(i.offset)) return;
       context.at.set(i.offset, i);
       this.#count++;
@@ -233,7 +241,7 @@ class Search {
           record = this.#lookup(offset);
           continue;
         }
-        const i = this.#code.instruction(record, this.#mode, base);
+        const i = this.#code.instruction(record, this.#entry.mode, base);
         seen.add(offset);
         const call = i.row?.row.family === 'call';
         if (i.target !== undefined && !call) work.push(i.target);

@@ -53,6 +53,8 @@ export interface Region {
   readonly blocks: readonly Block[];
   readonly routers: readonly Router[];
   readonly instructions: number;
+  /** After so many entries, a power of two, a larger region is asked for; undefined: this is as large as it gets. */
+  readonly revisit: number | undefined;
 }
 
 /** Distance of the page that an offset lies in from the entry's page, in pages. */

@@ -4,8 +4,9 @@ import { buildCore, readModule } from '../../build/core.ts';
 import { compileModules, type EngineModules } from '../processor/engine.ts';
 import { Control, MIB, PAGE, REGION_PAGES } from '../state/index.ts';
 import type { Region } from './region.ts';
+import { translationStatistics } from './statistics.ts';
 import { CODE, TestMachine } from './testing.ts';
-import { Translator } from './translator.ts';
+import { Translator, type TranslatorOptions } from './translator.ts';
 
 let modules: EngineModules;
 beforeAll(async () => {
@@ -67,7 +68,12 @@ class Program {
 /** Guest RAM, in doublewords. */
 const ram = (m: TestMachine): Uint32Array => new Uint32Array(m.memory.buffer, Control.view(m.memory.buffer, 0).ram, (2 * MIB) / 4);
 
-function run(bits: 32 | 64, program: Program, prepare: (m: TestMachine) => void = () => {}) {
+function run(
+  bits: 32 | 64,
+  program: Program,
+  prepare: (m: TestMachine) => void = () => {},
+  options: TranslatorOptions = { small: LIMITS },
+) {
   const regions: Region[] = [];
   const machines = [false, true].map((translated) => {
     const m = new TestMachine(
@@ -78,7 +84,7 @@ function run(bits: 32 | 64, program: Program, prepare: (m: TestMachine) => void 
             translator: (host) =>
               new Translator(
                 { ...host, note: (text) => expect.fail(text) },
-                { after: AFTER, batch: 1, limits: LIMITS, onRegion: (r) => regions.push(r) },
+                { after: AFTER, batch: 1, onRegion: (r) => regions.push(r), ...options },
               ),
           }
         : {},
@@ -250,5 +256,23 @@ describe.each([64, 32] as const)('regions in %d-bit mode', (bits) => {
     expect(pages).toBe(3);
     const times = Math.floor(300 / 8);
     expect(machine.state.gpr.get(7)).toBe(times * (SECOND + 0x20 + 7 + THIRD + 0x40 + 7));
+  });
+
+  it('are found anew over several pages when they are entered very often', () => {
+    const program = new Program([
+      [CODE, [...count(500), 'top', ...call('f'), ...DEC_ECX, ...jnz('top'), HLT]],
+      [SECOND, ['f', ...add(1), RET]],
+    ]);
+    const small = { instructions: 400, pages: 1, repeated: 0, depth: 0 };
+    const { regions, machine } = run(bits, program, undefined, { small, large: LIMITS, revisit: 64 });
+    const first = regions.findIndex((r) => r.pages.size > 1);
+    expect(first).toBeGreaterThan(0);
+    expect(regions[first]!.revisit).toBe(undefined);
+    // It is in the place of one that there was for the same block.
+    expect(regions.slice(0, first).some((r) => r.entry === regions[first]!.entry && r.revisit === 64)).toBe(true);
+    // And is not asked for again.
+    expect(regions.filter((r) => r.entry === regions[first]!.entry).length).toBe(2);
+    const { live } = translationStatistics(machine.memory.buffer);
+    expect(live.regions).toBe(new Set(regions.map((r) => r.entry)).size);
   });
 });

@@ -4,7 +4,7 @@
  */
 import type { TranslatorHost, TranslatorHooks } from '../processor/engine.ts';
 import { handlerCount } from '../processor/handlers.ts';
-import { ACTIVITY_COMPILING, ACTIVITY_TRANSLATED, BlockHeader, Control, Cpu, TRANSLATIONS } from '../state/index.ts';
+import { ACTIVITY_COMPILING, ACTIVITY_TRANSLATED, BlockHeader, Control, Cpu, Record, TRANSLATIONS } from '../state/index.ts';
 import { Cache } from './cache.ts';
 import { BATCH, Compiler, type CompilerOptions } from './compiler.ts';
 import { buildGlue } from './glue.ts';
@@ -83,14 +83,15 @@ export class Translator implements TranslatorHooks {
 
   request(cpu: number, record: number): void {
     const more = (this.#words[(record + ENTRIES) >> 2]! - this.#after) | 0;
+    const translated = this.#words[(record + Record.offsets.handler) >> 2]! >= handlerCount();
     if (!this.#compiler) {
-      if (more !== 0 && (more & AGAIN) !== 0) return;
+      if (more !== 0 && (more & AGAIN) !== 0 && !translated) return;
       if (this.#requests.put(cpu, record)) this.#options.wake!();
       else this.#cache.refuse({ record, generation: this.#cache.generation }, false);
       return;
     }
     const began = performance.now();
-    if (more < PATIENCE || this.#asked === 0) {
+    if (more < PATIENCE || this.#asked === 0 || translated) {
       this.#requests.put(cpu, record);
       this.#asked++;
     }
