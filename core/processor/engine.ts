@@ -30,6 +30,8 @@ export interface Helpers {
   getFlags(cpu: number): number;
   setFlags(cpu: number, value: number, mask: number): void;
   invalidateCode(page: number, first: number, last: number): void;
+  /** Forgets all decoded code, and with it all translations. Not while any of it is executed. */
+  forgetCode(): void;
 }
 
 /** What a translator works with. */
@@ -102,7 +104,7 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
     translate: (cpu: number, record: number) => during(cpu, ACTIVITY_COMPILING, () => translator?.request(cpu, record >>> 0)),
   };
   const exports = new WebAssembly.Instance(modules.helpers, { env, trap, host }).exports;
-  const helpers = exports as unknown as Helpers & { prepareCode(): void; forgetCode(): void };
+  const helpers = exports as unknown as Helpers & { prepareCode(): void };
   helpers.prepareCode();
   const interpreter = new WebAssembly.Instance(modules.interpreter, { env, trap, helper: exports }).exports;
   translator = options.translator?.({

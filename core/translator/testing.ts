@@ -18,7 +18,8 @@ const DATA = 0x80000;
 const ABSENT = 0x83000;
 const READ_ONLY = 0x86000;
 
-const BUS: Parameters<typeof createEngine>[1] = {
+/** Of a machine without devices. */
+export const BUS: Parameters<typeof createEngine>[1] = {
   readPort: () => 0xffffffff,
   writePort: () => {},
   readMmio: () => 0xffffffff,
