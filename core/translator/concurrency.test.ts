@@ -199,7 +199,8 @@ describe('a vCPU that moves between two threads', () => {
       return answer;
     };
     let regions = 0;
-    for (let seed = 1; seed <= 25; seed++) {
+    // The compiler's thread comes up when it can.
+    for (let seed = 1; seed <= 25 || (regions <= 25 && seed < 1000); seed++) {
       const random = numbers(seed ^ 0x70ad);
       const code = program(64, seed, 4 + random(12));
       const after = 1 + random(4);
