@@ -1,7 +1,14 @@
+/** A function whose index is known only when all imports of its module are. */
+export interface Late {
+  index: number | undefined;
+}
+
 /** A growing byte buffer with WebAssembly's number encodings (WebAssembly core spec, 5.2). */
 export class Bytes {
   #data = new Uint8Array(256);
   length = 0;
+  /** Where the index of a function is still to come. */
+  readonly #late: { readonly at: number; readonly of: Late }[] = [];
 
   #room(bytes: number): void {
     if (this.length + bytes <= this.#data.length) return;
@@ -22,7 +29,19 @@ export class Bytes {
   }
 
   append(other: Bytes): void {
-    this.bytes(other.view());
+    let from = 0;
+    for (const { at, of } of other.#late) {
+      this.bytes(other.#data.subarray(from, at));
+      if (of.index === undefined) this.late(of);
+      else this.u32(of.index);
+      from = at;
+    }
+    this.bytes(other.#data.subarray(from, other.length));
+  }
+
+  /** The index of a function, as unsigned LEB128: written when this is appended to something. */
+  late(of: Late): void {
+    this.#late.push({ at: this.length, of });
   }
 
   /** Unsigned LEB128 of a number below 2^53. */

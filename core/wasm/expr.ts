@@ -2,7 +2,7 @@
  * Expressions: trees of instructions, folded where both sides are known. An expression is evaluated where it is emitted, as often as it is
  * emitted: bind it to a local (`FunctionBuilder.let`) to fix its value and its place in the order of effects.
  */
-import type { Bytes } from './bytes.ts';
+import type { Bytes, Late } from './bytes.ts';
 import { OPS, type OpName } from './ops.ts';
 
 export type Type = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
@@ -169,6 +169,29 @@ export function call(index: number, result: Type, args: readonly Expr[]): Expr {
     emit(out) {
       for (const a of args) a.emit(out);
       out.u8(0x10);
+      out.u32(index);
+    },
+  };
+}
+
+/** A call of a function whose index is not known yet. */
+export function callLate(of: Late, result: Type, args: readonly Expr[]): Expr {
+  return {
+    type: result,
+    emit(out) {
+      for (const a of args) a.emit(out);
+      out.u8(0x10);
+      out.late(of);
+    },
+  };
+}
+
+/** The value of a global of the module. */
+export function globalValue(type: Type, index: number): Expr {
+  return {
+    type,
+    emit(out) {
+      out.u8(0x23);
       out.u32(index);
     },
   };

@@ -1,5 +1,5 @@
 /** Builds the body of one function: statements in order, expressions as trees, structured control by closures. */
-import { Bytes } from './bytes.ts';
+import { Bytes, type Late } from './bytes.ts';
 import { OPS, type OpName } from './ops.ts';
 import { emitOp, local, TYPE_CODE, type Expr, type LocalRef, type Type } from './expr.ts';
 
@@ -108,6 +108,13 @@ export class FunctionBuilder {
     for (const a of args) a.emit(this.#body);
     this.#body.u8(0x10);
     this.#body.u32(index);
+  }
+
+  /** A call of a function whose index is not known yet, without a result. */
+  callLate(of: Late, args: readonly Expr[]): void {
+    for (const a of args) a.emit(this.#body);
+    this.#body.u8(0x10);
+    this.#body.late(of);
   }
 
   return(value?: Expr): void {

@@ -25,6 +25,7 @@ export class ModuleBuilder {
   #table: (number | undefined)[] = [];
   #tableImport = false;
   #memory = false;
+  readonly #globals: Type[] = [];
 
   /** The index of a function type. */
   type(params: readonly Type[], results: readonly Type[]): number {
@@ -69,6 +70,13 @@ export class ModuleBuilder {
     const code = f.encode();
     this.#functions.push({ type: this.type(f.params, f.results), code, rare: f.rareBranches });
     return this.#importedFunctions + this.#functions.length - 1;
+  }
+
+  /** A variable of this module, 0 at first, under a name for the host. Returns its index. */
+  global(type: 'i32' | 'i64', name: string): number {
+    this.#globals.push(type);
+    this.#exports.push({ name, kind: 3, index: this.#globals.length - 1 });
+    return this.#globals.length - 1;
   }
 
   exportFunction(name: string, index: number): void {
@@ -162,6 +170,9 @@ export class ModuleBuilder {
         b.u8(0);
         b.u32(t);
       }),
+    );
+    section(6, this.#globals.length, (b) =>
+      this.#globals.forEach((t) => b.bytes([TYPE_CODE[t], 1, t === 'i32' ? 0x41 : 0x42, 0, 0x0b])),
     );
     section(7, this.#exports.length, (b) =>
       this.#exports.forEach((e) => {
