@@ -57,6 +57,9 @@ export const HANDLER_COUNT = 4;
 /** The first with no fixed place. */
 export const HANDLER_FIRST = 8;
 
+/** With a record's address, where translated code says which of its accesses it is at: to the stack, and not to the memory operand. */
+export const SITE_STACK = 1;
+
 /** Before each block of records. */
 export const BlockHeader = struct('BlockHeader', {
   /** The next block of the same page of RAM (address, or 0). */

@@ -67,7 +67,8 @@ export class Code {
       if (!families[row.family]) return left;
       // Operand-size prefixes on stack operations and branches are too rare to be worth it.
       if (STACK_OR_BRANCH.has(row.family) && size !== (mode === CODE_64 ? 64 : 32)) return left;
-      if (row.family === 'undefined') return left;
+      // PUSHA stores more than once: translated code may be left before an instruction, but not in its midst.
+      if (row.family === 'undefined' || row.family === 'pusha') return left;
     }
     const jump = !row.helper && JUMPS.has(row.family);
     const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;

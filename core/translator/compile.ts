@@ -3,7 +3,8 @@ import { registerName } from '../processor/disassemble.ts';
 import {
   ACTIVITY_INTERPRETED, BlockHeader, CODE_64, Cpu, CS, DS, ES, FACT_FLAT, FACT_SEGMENT, FACT_SIMD, FACT_X87, Reach, Record, SS,
 } from '../state/index.ts'; // prettier-ignore
-import { callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
+import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
+import { Accesses } from './access.ts';
 import type { Import } from './emitter/frame.ts';
 import { emitFlow, type Machine } from './flow.ts';
 import { STRING_REGISTERS } from './effects.ts';
@@ -31,6 +32,7 @@ export function buildRegion(
   region: Region,
   view: DataView,
   imports: Import,
+  accesses: Accesses,
   handlerType: number,
   tag: number,
   original: number,
@@ -79,10 +81,12 @@ export function buildRegion(
   };
 
   const dispatch = imports('dispatch', ['i32'], ['i32']);
+  const access: Machine['access'] = (kind, item, wide) => accesses.find(kind, item, wide);
   const machine: Machine = {
     f,
     mode: region.mode,
     import: imports,
+    access,
     cpu,
     gpr,
     written,
@@ -105,12 +109,18 @@ export function buildRegion(
           () => emitFlow(region, view, machine, { rip, state, next }, { tail, aside, away }),
           tag,
           () => {
-            // Midway through a string instruction its registers are where they belong.
+            // Midway through a string instruction its registers and the budget are where they belong.
             const apart = (n: number): boolean => repeats && STRING_REGISTERS.includes(n);
             writeBack((n) => !apart(n));
-            if (repeats) f.if(i32.eqz(repeating), () => writeBack(apart));
+            f.if(repeats ? i32.eqz(repeating) : i32.const(1), () => {
+              writeBack(apart);
+              f.do('i32.store', [cpu, budget], O.budget);
+            });
             f.call(flush, [cpu, kind, a, b]);
-            f.throw(tag);
+            f.if(load(O.faultPending), () => f.throw(tag));
+            // The interpreter is to do it (processor/assembly/translated.ts).
+            f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
+            f.returnCallIndirect(handlerType, [cpu, load(O.current)], call(imports('currentHandler', ['i32'], ['i32']), 'i32', [cpu]));
           },
         );
         f.unreachable();
@@ -150,9 +160,12 @@ export function buildModule(regions: readonly { region: Region; original: number
   module.importTable();
   const tag = module.importTag('trap', 'fault');
   const imports = new Imports();
+  const accesses = new Accesses();
   const type = module.type(['i32', 'i32'], ['i32']);
-  const functions = regions.map(({ region, original }) => buildRegion(region, view, imports.find, type, tag, original));
+  const functions = regions.map(({ region, original }) => buildRegion(region, view, imports.find, accesses, type, tag, original));
+  const called = accesses.list.map((a) => a.build(imports.find));
   for (const i of imports.list) module.importFunction('helper', i.name, i.params, i.results);
+  called.forEach((f, i) => (accesses.list[i]!.index = module.function(f)));
   functions.forEach((f, i) => module.exportFunction(String(i), module.function(f)));
   return module.encode();
 }

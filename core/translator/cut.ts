@@ -64,13 +64,13 @@ export function link(
 
 function cut({ at, leaders }: Context): Drafts {
   const drafts: Drafts = new Map();
-  // Where two streams run together in the midst of a block, that is a leader too.
+  // Where two streams run together in the midst of a block, that is a leader too; as is where one decoded block ends and another begins.
   const reached = new Set<number>();
   const all = new Set(leaders);
   for (const i of at.values()) {
     if (i.end) continue;
     const next = i.offset + i.length;
-    if (reached.has(next)) all.add(next);
+    if (reached.has(next) || at.get(next)?.position !== i.position + 1) all.add(next);
     reached.add(next);
   }
   for (const offset of all) if (at.has(offset)) drafts.set(offset, straight(at, all, offset));

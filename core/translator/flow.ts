@@ -51,8 +51,11 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
   let current: Node;
   let instruction: Instruction | undefined;
 
+  /** Within a block the budget is that with which the decoded block was begun: records have their position in that. */
+  const positionOf = (node: Node): number => (isRouter(node) ? 0 : (node.instructions[0]?.position ?? 0));
   const spend = (executed: number): void => {
-    if (executed > 0) f.set(budget, i32.sub(budget, i32.const(executed)));
+    const spent = executed + positionOf(current);
+    if (spent > 0) f.set(budget, i32.sub(budget, i32.const(spent)));
   };
   const leave = (executed: number, to: Expr): void => {
     f.set(rip, to);
@@ -124,14 +127,12 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     e.known = known.size === 1 ? [...known][0] : undefined;
     if (isRouter(node)) return emitRouter(node);
     let executed = 0;
+    if (positionOf(node) > 0) f.set(budget, i32.add(budget, i32.const(positionOf(node))));
     for (const i of node.instructions) {
       instruction = i;
       const { row } = i;
       f.mark(i.record);
       if (!row) {
-        spend(executed);
-        // The handler takes the record's position from the budget, and its own.
-        if (i.position > 0) f.set(budget, i32.add(budget, i32.const(i.position)));
         f.set(next, i32.const(i.record));
         // By its number: the record may be this region's own entry.
         if (i.returns) f.set(state, i32.const(i.handler));

@@ -6,6 +6,7 @@ import {
 } from '../state/index.ts'; // prettier-ignore
 import { FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
 import { buildFlush } from './flags.ts';
+import { addSlow } from './slow.ts';
 
 const O = Cpu.offsets;
 const EFLAGS_IF = 0x200;
@@ -121,10 +122,12 @@ export function buildGlue(codeHash: number): Uint8Array<ArrayBuffer> {
   module.importMemory();
   module.importTable();
   const materialize = module.importFunction('host', 'materialize', ['i32', 'i32'], []);
+  const slow = addSlow(module);
   const type = module.type(['i32', 'i32'], ['i32']);
   const flush = module.function(buildFlush());
   module.exportFunction('flush', flush);
   module.exportFunction('absent', module.function(buildAbsent(type, materialize, flush)));
   module.exportFunction('dispatch', module.function(buildDispatch(type, codeHash, flush)));
+  slow();
   return module.encode();
 }

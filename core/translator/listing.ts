@@ -2,6 +2,7 @@
 import { disassemble } from '../processor/disassemble.ts';
 import { CODE_64, Control, Cpu, fieldAt, PAGE } from '../state/index.ts';
 import { functionText } from '../wasm/index.ts';
+import { Accesses } from './access.ts';
 import { buildRegion, Imports } from './compile.ts';
 import type { Region } from './region.ts';
 
@@ -29,12 +30,14 @@ function symbolic(text: string, records: ReadonlyMap<number, string>): string {
  */
 export function listRegion(region: Region, view: DataView, page: bigint = BigInt(region.page) * BigInt(PAGE)): string {
   const imports = new Imports();
-  const f = buildRegion(region, view, imports.find, HANDLER_TYPE, 0, 0);
+  const accesses = new Accesses();
+  const f = buildRegion(region, view, imports.find, accesses, HANDLER_TYPE, 0, 0);
+  accesses.list.forEach((a, i) => (a.index = imports.list.length + i));
   const code = f.encode().view();
   const statements = functionText(code, {
     local: (index) => ['cpu', 'record'][index] ?? f.names.get(index),
     function: (index) => {
-      const i = imports.list[index];
+      const i = imports.list[index] ?? accesses.list[index - imports.list.length];
       return i && { name: i.name, params: i.params.length, result: i.results.length > 0 };
     },
     type: (index) => (index === HANDLER_TYPE ? { params: 2, result: true } : undefined),
@@ -52,12 +55,13 @@ export function listRegion(region: Region, view: DataView, page: bigint = BigInt
   lines.push(`; ${head.join(', ')}`);
   /** What stands on the left, until a line on the right takes it along. */
   const left: string[] = [];
+  const { marks } = f;
   let mark = 0;
   const row = (text: string): void => void lines.push(`${(left.shift() ?? '').padEnd(LEFT)}| ${text}`.trimEnd());
   for (const statement of statements) {
-    for (; mark < f.marks.length && f.marks[mark]!.offset <= statement.offset; mark++) {
+    for (; mark < marks.length && marks[mark]!.offset <= statement.offset; mark++) {
       while (left.length > 0) row('');
-      const i = instructions.get(f.marks[mark]!.value);
+      const i = instructions.get(marks[mark]!.value);
       if (!i) continue;
       const address = page + BigInt(i.offset);
       if (leaders.has(i.offset)) row('');

@@ -9,6 +9,7 @@ import { Cache } from './cache.ts';
 import { BATCH, Compiler, type CompilerOptions } from './compiler.ts';
 import { buildGlue } from './glue.ts';
 import { Requests } from './requests.ts';
+import { RUNNING } from './slow.ts';
 
 export interface TranslatorOptions extends CompilerOptions {
   /** Times a block is entered before its translation is asked for. */
@@ -35,6 +36,8 @@ export class Translator implements TranslatorHooks {
   /** What a module imports. */
   readonly #imports: WebAssembly.Imports;
   readonly #absent: WebAssembly.ExportValue;
+  /** The vCPU that is being run (slow.ts). */
+  readonly #running: WebAssembly.Global<'i32'>;
   /** The module of which this thread's table has a function, by slot. */
   readonly #present = new Map<number, number>();
   #epoch = 0;
@@ -54,14 +57,17 @@ export class Translator implements TranslatorHooks {
     const env = { memory, table };
     const glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue(control.codeHash)), {
       env,
+      helper: helpers,
       host: { materialize: (cpu: number, record: number) => this.#materialize(cpu, record >>> 0) },
     }).exports;
     this.#imports = { env, trap, helper: { ...helpers, ...(glue as WebAssembly.ModuleImports) } };
     this.#absent = glue['absent']!;
+    this.#running = glue[RUNNING] as WebAssembly.Global<'i32'>;
     for (let slot = 0; slot < TRANSLATIONS; slot++) table.set(handlerCount() + slot, this.#absent);
   }
 
   enter(cpu: number): void {
+    this.#running.value = cpu;
     const at = (cpu + Cpu.offsets.epoch) >> 2;
     let epoch: number;
     do {

@@ -39,6 +39,13 @@ export class Bytes {
     this.bytes(other.#data.subarray(from, other.length));
   }
 
+  /** Where the byte at a place comes to lie when this is appended to nothing, all indices being known. */
+  resolved(place: number): number {
+    let at = place;
+    for (const late of this.#late) if (late.at <= place) at += late.of.index! < 0x80 ? 1 : late.of.index! < 0x4000 ? 2 : 3;
+    return at;
+  }
+
   /** The index of a function, as unsigned LEB128: written when this is appended to something. */
   late(of: Late): void {
     this.#late.push({ at: this.length, of });

@@ -17,7 +17,7 @@ export class FunctionBuilder {
   #depth = 0;
   readonly #keepConstants: boolean;
   /** For listings: places in the body (bytes) with what was said of them, and names of locals. */
-  readonly marks: { readonly offset: number; readonly value: number }[] = [];
+  readonly #marks: { readonly offset: number; readonly value: number }[] = [];
   readonly names = new Map<number, string>();
   #scope: LocalRef[] | undefined;
   /** Places in the body of branches that are seldom taken. */
@@ -31,6 +31,11 @@ export class FunctionBuilder {
     this.#keepConstants = keepConstants;
   }
 
+  /** What `mark` was told, by places in the encoded body. */
+  get marks(): { readonly offset: number; readonly value: number }[] {
+    return this.#marks.map(({ offset, value }) => ({ offset: this.#body.resolved(offset), value }));
+  }
+
   /** How many constructs are open. */
   get depth(): number {
     return this.#depth;
@@ -38,7 +43,7 @@ export class FunctionBuilder {
 
   /** Says of what follows what it belongs to: for listings, not part of the code. */
   mark(value: number): void {
-    this.marks.push({ offset: this.#body.length, value });
+    this.#marks.push({ offset: this.#body.length, value });
   }
 
   param(index: number): LocalRef {
@@ -237,7 +242,7 @@ export class FunctionBuilder {
 
   /** After `encode`: places in the code entry of branches that are seldom taken. */
   get rareBranches(): number[] {
-    return this.#rare.map((at) => at + this.#bodyOffset);
+    return this.#rare.map((at) => this.#body.resolved(at) + this.#bodyOffset);
   }
 
   /** The function's code entry (core spec, 5.5.13), without its size. */

@@ -171,9 +171,7 @@ export class ModuleBuilder {
         b.u32(t);
       }),
     );
-    section(6, this.#globals.length, (b) =>
-      this.#globals.forEach((t) => b.bytes([TYPE_CODE[t], 1, t === 'i32' ? 0x41 : 0x42, 0, 0x0b])),
-    );
+    section(6, this.#globals.length, (b) => this.#globals.forEach((t) => b.bytes([TYPE_CODE[t], 1, t === 'i32' ? 0x41 : 0x42, 0, 0x0b])));
     section(7, this.#exports.length, (b) =>
       this.#exports.forEach((e) => {
         b.name(e.name);

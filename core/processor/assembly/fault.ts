@@ -1,8 +1,9 @@
 /** Raising guest faults. None of these functions returns: the imported `raise` throws the WebAssembly exception that `run` catches. */
 import { CPU_cr2, CPU_faultError, CPU_faultHasError, CPU_faultIsTrap, CPU_faultPending, CPU_faultVector } from './layout';
 
+/** Throws. With no fault pending it says that the interpreter is to go on with the current record (translated.ts). */
 @external("trap", "raise")
-declare function raise(): void;
+export declare function raise(): void;
 
 /** Vectors (SDM vol. 3A, table 6-1). */
 export const VECTOR_DE: u32 = 0;

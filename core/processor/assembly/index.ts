@@ -8,6 +8,7 @@ export * from './decoder';
 export * from './blocks';
 export * from './paging';
 export * from './memory';
+export * from './translated';
 export * from './cpuid';
 export * from './segments';
 export * from './privilege';

@@ -209,6 +209,15 @@ const WRITE_MODIFY: u32 = 1;
 const WRITE_LOCKED: u32 = 2;
 /** As WRITE_ALL, and never by way of the bounce buffer within a page of RAM: the caller makes code stale after the store. */
 const WRITE_STRING: u32 = 3;
+/** As WRITE_ALL, but 0 is returned and nothing done where a device, or decoded code, is written. */
+const WRITE_PLAIN: u32 = 4;
+/** As WRITE_PLAIN, and 0 too for whatever is not within a page of RAM. */
+const WRITE_PLACE: u32 = 5;
+
+/** `size` bytes at what `translate` returned are RAM without decoded code, or ROM. */
+function isPlain(at: u64, size: u32): bool {
+  return !(at & MMIO) && !holdsCode(<u32>at >>> 12, <u32>at & 0xfff, (<u32>at & 0xfff) + size - 1);
+}
 
 function writeLinear(cpu: usize, linear: u64, size: u32, mode: u32, how: u32): usize {
   const offset = <u32>linear & 0xfff;
@@ -230,6 +239,7 @@ function writeLinear(cpu: usize, linear: u64, size: u32, mode: u32, how: u32): u
   const part = one ? size : 0x1000 - offset;
   let second: u64 = 0;
   if (!one) second = translate(cpu, (linear + part) & systemMask(cpu), ACCESS_WRITE, mode);
+  if (how == WRITE_PLACE || (how == WRITE_PLAIN && (!isPlain(first, part) || (!one && !isPlain(second, size - part))))) return 0;
   const modify = how == WRITE_MODIFY || how == WRITE_LOCKED;
   if (modify || !(first & MMIO)) readPart(cpu, first, bounce, part);
   if (!one && (modify || !(second & MMIO))) readPart(cpu, second, bounce + part, size - part);
@@ -292,6 +302,16 @@ export function lockAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize
 /** As `storeAddress` for string instructions: within a page of RAM it is always the memory itself; `invalidateCode` after the store. */
 export function stringAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize {
   return addressForWrite(cpu, segment, ea, size, WRITE_STRING);
+}
+
+/** As `storeAddress`; 0, nothing having been done, where a device or decoded code is written. */
+export function plainStoreAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize {
+  return addressForWrite(cpu, segment, ea, size, WRITE_PLAIN);
+}
+
+/** As `writeAddress` where that is within a page of RAM that has no decoded code there; else 0. */
+export function plainAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize {
+  return addressForWrite(cpu, segment, ea, size, WRITE_PLACE);
 }
 
 /** Raises what a read of `size` bytes would raise, and does nothing else. */

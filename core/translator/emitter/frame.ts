@@ -2,6 +2,7 @@
 import type { Width } from '../../processor/semantics/widths.ts';
 import { Cpu, Record } from '../../state/index.ts';
 import { type Expr, type FunctionBuilder, type LocalRef, type OpName, type Type } from '../../wasm/index.ts';
+import type { Access, AccessKind, Item } from '../access.ts';
 
 /** Finds the index of an imported helper. */
 export type Import = (name: string, params: readonly Type[], results: readonly Type[]) => number;
@@ -20,6 +21,8 @@ export interface Frame {
   readonly f: FunctionBuilder;
   readonly mode: number;
   readonly import: Import;
+  /** An access function of the module (../access.ts). */
+  access(kind: AccessKind, item: Item, long: boolean): Access;
   readonly cpu: LocalRef;
   /** i64 in 64-bit mode, else i32; of the registers that the region touches. */
   readonly gpr: readonly (LocalRef | undefined)[];

@@ -1,24 +1,25 @@
 /** The translator's emitter, fourth part: memory operands and the stack. */
 import type { Value } from '../../processor/semantics/emitter.ts';
 import type { Width } from '../../processor/semantics/widths.ts';
-import { tlbEntry } from '../../processor/tlb-entry.ts';
-import { FS, Reach, SS, TlbEntry } from '../../state/index.ts';
-import { call, i32, i64, op, type Expr, type FunctionBuilder, type LocalRef } from '../../wasm/index.ts';
+import { FS, Reach, SITE_STACK, SS } from '../../state/index.ts';
+import { callLate, i32, i64, op, type Expr, type LocalRef } from '../../wasm/index.ts';
+import { bytesOf, typeOf, type Item } from '../access.ts';
 import { GPR_END, loadOp, O, R, storeOp } from './frame.ts';
 import { HelperEmitter } from './helpers.ts';
 
-const PAGE_MASK = i64.const(-4096);
+/** A segment: that of pushes and pops. */
+const STACK = O.reach + SS * Reach.size;
 
 export abstract class MemoryEmitter extends HelperEmitter {
   read(i: number): LocalRef {
-    return this.readOperand(i, false);
+    return this.operand(i, false);
   }
 
   modify(i: number): LocalRef {
-    return this.readOperand(i, true);
+    return this.operand(i, true);
   }
 
-  protected readOperand(i: number, forWrite: boolean): LocalRef {
+  protected operand(i: number, forWrite: boolean): LocalRef {
     const o = this.row.operands[i]!;
     const width = this.width(i);
     const { f } = this;
@@ -30,7 +31,8 @@ export abstract class MemoryEmitter extends HelperEmitter {
       );
     }
     if (this.isMemory(i)) {
-      const host = this.access(forWrite ? 'modify' : 'read', this.segment(), this.effectiveAddress(), width / 8);
+      if (!forWrite) return f.let(this.readMemory(width, this.segment(), this.effectiveAddress()));
+      const host = this.place(width, this.segment(), this.effectiveAddress());
       this.hosts[i] = host;
       return f.let(op(loadOp(width), [host]));
     }
@@ -42,17 +44,13 @@ export abstract class MemoryEmitter extends HelperEmitter {
     const width = this.width(i);
     if (this.isMemory(i)) {
       const host = this.hosts[i];
-      if (host) {
-        this.f.do(storeOp(width), [host, value]);
-        this.commit(host);
-        return;
-      }
-      const v = this.f.let(value);
-      this.storeAt(this.segment(), this.effectiveAddress(), width / 8, (at) => this.f.do(storeOp(width), [at, v]));
+      if (host) this.f.do(storeOp(width), [host, value]);
+      else this.writeMemory(width, this.segment(), this.effectiveAddress(), value);
       return;
     }
     this.writeSlot(this.slot(o), width, value);
   }
+
   effectiveAddress(): LocalRef {
     return (this.ea ??= this.f.variable(this.computeAddress()));
   }
@@ -89,95 +87,52 @@ export abstract class MemoryEmitter extends HelperEmitter {
     return segment >= O.reach + FS * Reach.size;
   }
 
-  /** The linear address; branches to `slow` where a segment's limit is not kept. */
-  protected linear(segment: number, ea: LocalRef, bytes: number, end: number, slow: Parameters<FunctionBuilder['br']>[0]): LocalRef {
-    if (!this.based(segment)) return ea;
-    const { f, cpu } = this;
-    if (!this.long) f.brIfRarely(slow, i64.ge_u(i64.add(ea, i64.const(bytes - 1)), op('i64.load', [cpu], segment + end)));
-    const sum = i64.add(ea, op('i64.load', [cpu], segment + Reach.offsets.base));
-    return f.variable(this.long ? sum : i64.and(sum, i64.const(0xffff_ffff)));
+  /** The linear address of an access, i64 in 64-bit mode, else i32. The interpreter sees to what a segment's limit forbids. */
+  protected linear(segment: number, ea: Expr, bytes: number, end: number): Expr {
+    const { f, cpu, long } = this;
+    if (!this.based(segment)) return long ? ea : i32.wrap(ea);
+    if (long) return i64.add(ea, op('i64.load', [cpu], segment + Reach.offsets.base));
+    const at = f.let(ea);
+    const beyond = i64.ge_u(i64.add(at, i64.const(bytes - 1)), op('i64.load', [cpu], segment + end));
+    f.ifRarely(beyond, () => f.call(this.frame.import('interpret', ['i32'], []), [this.record]));
+    return i32.add(i32.wrap(at), op('i32.load', [cpu], segment + Reach.offsets.base));
   }
 
-  protected fast(kind: 'read' | 'write', segment: number, ea: LocalRef, bytes: number, slow: Parameters<FunctionBuilder['br']>[0]): Expr {
-    const { f } = this;
-    const end = kind === 'read' ? Reach.offsets.readEnd : Reach.offsets.writeEnd;
-    const tag = kind === 'read' ? TlbEntry.offsets.readTag : TlbEntry.offsets.writeTag;
-    const linear = this.linear(segment, ea, bytes, end, slow);
-    const low = i32.wrap(linear);
-    const entry = f.let(tlbEntry(this.frame.tlb, low));
-    const last = bytes === 1 ? linear : i64.add(linear, i64.const(bytes - 1));
-    f.brIfRarely(slow, i64.ne(i64.and(last, PAGE_MASK), op('i64.load', [entry], tag)));
-    return i32.add(low, op('i32.load', [entry], TlbEntry.offsets.addend));
+  protected readMemory(item: Item, segment: number, ea: Expr): Expr {
+    const access = this.frame.access('read', item, this.long);
+    const linear = this.linear(segment, ea, bytesOf(item), Reach.offsets.readEnd);
+    return callLate(access, typeOf(item), [linear, this.frame.tlb, this.site(segment)]);
   }
 
-  protected slowAddress(kind: 'read' | 'write' | 'modify', segment: number, ea: LocalRef, bytes: number): Expr {
-    this.precise();
-    const name = { read: 'readAddress', write: 'storeAddress', modify: 'writeAddress' }[kind];
-    return call(this.frame.import(name, ['i32', 'i32', 'i64', 'i32'], ['i32']), 'i32', [
-      this.cpu,
-      i32.const(segment),
-      ea,
-      i32.const(bytes),
-    ]);
+  protected writeMemory(item: Item, segment: number, ea: Expr, value: Expr): void {
+    const access = this.frame.access('write', item, this.long);
+    const linear = this.linear(segment, ea, bytesOf(item), Reach.offsets.writeEnd);
+    this.f.callLate(access, [linear, value, this.frame.tlb, this.site(segment)]);
   }
 
-  /** The host address of `bytes` bytes at an effective address: inline where the TLB has the page, else by the slow path. */
-  protected access(kind: 'read' | 'modify', segment: number, ea: LocalRef, bytes: number): LocalRef {
-    const { f } = this;
-    const host = f.local('i32');
-    f.block((done) => {
-      f.block((slow) => {
-        f.set(host, this.fast(kind === 'read' ? 'read' : 'write', segment, ea, bytes, slow));
-        f.br(done);
-      });
-      f.set(host, this.slowAddress(kind, segment, ea, bytes));
-    });
-    return host;
+  /** The host address of what is going to be read and written. */
+  protected place(item: Item, segment: number, ea: Expr): LocalRef {
+    const access = this.frame.access('modify', item, this.long);
+    const linear = this.linear(segment, ea, bytesOf(item), Reach.offsets.writeEnd);
+    return this.f.let(callLate(access, 'i32', [linear, this.frame.tlb, this.site(segment)]));
   }
 
-  /** A store of `bytes` bytes, by `put`. */
-  protected storeAt(segment: number, ea: LocalRef, bytes: number, put: (host: Expr) => void): void {
-    const { f } = this;
-    this.clearStale();
-    f.block((done) => {
-      f.block((slow) => {
-        put(f.let(this.fast('write', segment, ea, bytes, slow)));
-        f.br(done);
-      });
-      const host = f.let(this.slowAddress('write', segment, ea, bytes));
-      put(host);
-      this.commit(host);
-    });
-  }
-
-  /** After a store through `host`: what went to the bounce buffer is written out, and code may be stale. */
-  protected commit(host: Expr): void {
-    const { f } = this;
-    this.clearStale();
-    f.ifRarely(i32.eq(host, i32.add(this.cpu, i32.const(O.bounce))), () =>
-      this.watch(() => {
-        this.precise();
-        f.call(this.frame.import('commitWrite', ['i32'], []), [this.cpu]);
-      }),
-    );
+  protected site(segment: number): Expr {
+    return segment === STACK ? i32.const(this.instruction.record + SITE_STACK) : this.record;
   }
 
   loadAt(ea: Expr, width: Width): LocalRef {
-    const at = this.f.variable(ea);
-    return this.f.let(op(loadOp(width), [this.access('read', this.segment(), at, width / 8)]));
+    return this.f.let(this.readMemory(width, this.segment(), ea));
   }
 
   modifyAt(ea: Expr, width: Width): { value: LocalRef; store(value: Value): void } {
-    const at = this.f.variable(ea);
-    const host = this.access('modify', this.segment(), at, width / 8);
+    const host = this.place(width, this.segment(), ea);
     return {
       value: this.f.let(op(loadOp(width), [host])),
-      store: (value) => {
-        this.f.do(storeOp(width), [host, value]);
-        this.commit(host);
-      },
+      store: (value) => this.f.do(storeOp(width), [host, value]),
     };
   }
+
   // -- stack: as wide as the mode, or else wrapped by hand
 
   protected stackAddress(delta: Expr): LocalRef {
@@ -189,13 +144,13 @@ export abstract class MemoryEmitter extends HelperEmitter {
     const { f } = this;
     const v = f.let(value);
     const ea = this.stackAddress(i64.const(-width / 8));
-    this.storeAt(O.reach + SS * Reach.size, ea, width / 8, (host) => f.do(storeOp(width), [host, v]));
+    this.writeMemory(width, STACK, ea, v);
     this.setGpr(4, 64, ea);
   }
 
   peek(offset: number | Expr, width: Width): LocalRef {
     const ea = this.stackAddress(typeof offset === 'number' ? i64.const(offset) : offset);
-    return this.f.let(op(loadOp(width), [this.access('read', O.reach + SS * Reach.size, ea, width / 8)]));
+    return this.f.let(this.readMemory(width, STACK, ea));
   }
 
   adjustStack(bytes: Expr): void {

@@ -136,10 +136,9 @@ export abstract class RegisterEmitter {
   store64(offset: number, value: Expr): void {
     this.f.do('i64.store', [this.cpu, value], offset);
   }
-  /** What a helper that raises a fault must find: the record, and the budget from which `caught` takes the record's position. */
+  /** What a helper that raises a fault must find. (The budget is stored again by who catches it.) */
   protected precise(): void {
     this.store32(O.current, this.record);
-    const more = this.instruction.position - this.executed;
-    this.store32(O.budget, i32.add(this.frame.budget, i32.const(more)));
+    this.store32(O.budget, this.frame.budget);
   }
 }

@@ -76,7 +76,7 @@ export abstract class SystemEmitter extends VectorEmitter {
     // For those that the interpreter ends a block with.
     this.store64(O.rip, next);
     meaning();
-    if (effect.repeats) f.set(this.frame.budget, i32.sub(this.load32(O.budget), i32.const(this.instruction.position - this.executed)));
+    if (effect.repeats) f.set(this.frame.budget, this.load32(O.budget));
     const facts = i32.const(this.frame.facts);
     const changed = [
       i32.xor(this.load32(O.jumpStamp), stamp),
