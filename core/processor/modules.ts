@@ -1,5 +1,5 @@
 /** The processor's WebAssembly modules, as the build makes them. */
-import { heedBranchHints } from '../wasm/hints.ts';
+import { tuneV8 } from '../wasm/tuning.ts';
 
 /** Compiled once per process; they can be sent to other threads. */
 export interface EngineModules {
@@ -10,7 +10,7 @@ export interface EngineModules {
 
 /** `read` gives a built file by its name. */
 export async function compileModules(read: (name: string) => Promise<BufferSource>): Promise<EngineModules> {
-  heedBranchHints();
+  tuneV8();
   const compile = async (name: string): Promise<WebAssembly.Module> => WebAssembly.compile(await read(name));
   const [trap, helpers, interpreter] = await Promise.all(['trap.wasm', 'helpers.wasm', 'interpreter.wasm'].map(compile));
   return { trap: trap!, helpers: helpers!, interpreter: interpreter! };

@@ -57,15 +57,18 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     const spent = executed + positionOf(current);
     if (spent > 0) f.set(budget, i32.sub(budget, i32.const(spent)));
   };
-  const leave = (executed: number, to: Expr): void => {
+  const leaveTo = (to: Expr): void => {
     f.set(rip, to);
-    spend(executed);
     f.br(away);
+  };
+  const leave = (executed: number, to: Expr): void => {
+    spend(executed);
+    leaveTo(to);
   };
   /** Goes on with a node, which comes next anyway or is branched to. For a router `rip` is set. */
   const go = (executed: number, to: Node, comesNext: boolean): void => {
     const n = index.get(to)!;
-    const leaveHere = (): void => (isRouter(to) ? f.br(away) : leave(0, e.address(to.offset)));
+    const leaveHere = (): void => (isRouter(to) ? f.br(away) : leaveTo(e.address(to.offset)));
     spend(executed);
     const back = open.get(n);
     // Every way around passes here: the budget is looked at.
