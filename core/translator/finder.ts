@@ -107,7 +107,9 @@ class Search {
     this.#contexts.push(top);
     top.leaders.add(offset);
     this.#work.push({ context: top, offset, record });
-    for (let next; !this.#full && (next = this.#work.shift());) this.#walk(next.context, next.offset, next.record);
+    // Its page may be one too many by now.
+    for (let next; !this.#full && (next = this.#work.shift());)
+      if (this.#hasRoom(pageOf(next.offset))) this.#walk(next.context, next.offset, next.record);
     const { blocks, routers } = link(this.#contexts, this.#returns);
     return { entry: record, mode, page, pages: this.#used, blocks, routers, instructions: this.#count };
   }
@@ -140,10 +142,14 @@ class Search {
     return entry(0) === this.#entry.page ? entry(distance) : undefined;
   }
 
+  #hasRoom(distance: number): boolean {
+    return this.#used.has(distance) || this.#used.size < this.#limits.pages;
+  }
+
   /** The first record of the block at an offset, if it may be part of the region; else 0. */
   #lookup(offset: number): number {
     const distance = pageOf(offset);
-    if (!this.#used.has(distance) && this.#used.size >= this.#limits.pages) return 0;
+    if (!this.#hasRoom(distance)) return 0;
     const page = this.#pageAt(distance);
     return page === undefined ? 0 : this.#code.lookup(page * PAGE + offset - distance * PAGE, this.#entry.mode);
   }

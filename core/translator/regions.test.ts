@@ -115,6 +115,27 @@ describe.each([64, 32] as const)('regions in %d-bit mode', (bits) => {
     expect(regions.some((r) => [...r.pages.values()].includes(THIRD >> 12))).toBe(true);
   });
 
+  it('have code in so many pages and no more, though branches to others are found before those are full', () => {
+    const others = [SECOND, THIRD, FOURTH, FOURTH + PAGE, FOURTH + 2 * PAGE];
+    const program = new Program([
+      // test eax, 1 << i; jnz to another page
+      [
+        CODE,
+        [
+          ...count(500),
+          'top',
+          ...others.flatMap((_, i) => [0xa9, ...le(1 << i), 0x0f, 0x85, rel(`to${i}`), `back${i}`]),
+          ...add(1),
+          ...DEC_ECX,
+          ...jnz('top'),
+          HLT,
+        ],
+      ],
+      ...others.map((at, i) => [at, [`to${i}`, ...add(1 << i), ...jmp(`back${i}`)]] as const),
+    ]);
+    expect(run(bits, program).pages).toBe(REGION_PAGES);
+  });
+
   it('fall through from one page to the next', () => {
     const program = new Program([
       [CODE + PAGE - 16, ['top', ...add(3), ...times(3), ...NOPS(5), ...add(9), ...DEC_ECX, ...jnz('top'), HLT]],
