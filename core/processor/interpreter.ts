@@ -97,6 +97,7 @@ function runLoop(tag: number, handlerType: number, imports: Import): FunctionBui
   const slot = f.local('i32');
   f.do('i32.store', [cpu, f.param(1)], O.budget);
   f.do('i32.store', [cpu, f.param(1)], O.budgetMark);
+  f.do('i32.store', [cpu, f.param(1)], O.shadowBudget);
   const prepare = imports('prepare', ['i32'], ['i32']);
   const caught = imports('caught', ['i32'], []);
   const find: Expr = call(prepare, 'i32', [cpu]);

@@ -87,11 +87,12 @@ export const Cpu = struct('Cpu', {
   cpl: 'u32',
   /** CODE_16, CODE_32 or CODE_64: what the decoder is to assume; derived from CS and EFER. */
   codeSize: 'u32',
-  /** 1 for one instruction after STI, MOV SS, POP SS: no interrupt is taken. 2 while that instruction is executed. */
+  /** 1 after STI, MOV SS, POP SS: no interrupt is taken before the next instruction is done. 2 while that instruction is executed. */
   interruptShadow: 'u32',
   /** 1 while an instruction is executed that began with TF set: #DB follows it. */
   stepping: 'u32',
-  steppingReserved: 'u32',
+  /** The budget after the instruction that began the shadow: the block may have gone on since. */
+  shadowBudget: 'i32',
   /** 1 while in HLT. */
   halted: 'u32',
 

@@ -53,6 +53,8 @@ export const Control = struct('Control', {
   firstSlot: 'u32',
   /** Counts how often all decoded code was forgotten. */
   generation: 'u32',
+  /** Instructions a decoded block has at most; 0: as many as fit. With 1, a run ends after exactly as many instructions as it is told. */
+  blockMost: 'u32',
 });
 
 export const MAGIC = 0x52494e47;

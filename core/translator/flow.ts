@@ -131,8 +131,11 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     if (isRouter(node)) return emitRouter(node);
     let executed = 0;
     if (positionOf(node) > 0) f.set(budget, i32.add(budget, i32.const(positionOf(node))));
+    const further = node.following && index.get(node.following);
+    const last = node.instructions[node.instructions.length - 1];
     for (const i of node.instructions) {
       instruction = i;
+      e.closing = i === last && !(further !== undefined && further > n);
       const { row } = i;
       f.mark(i.record);
       if (!row) {

@@ -19,6 +19,7 @@ import {
   CODE_16,
   CODE_64,
   CODE_HASH_ENTRIES,
+  CONTROL_blockMost,
   CONTROL_codeHash,
   CONTROL_decodedInstructions,
   CONTROL_ram,
@@ -102,7 +103,8 @@ export function decodeBlock(cpu: usize, at: u32, mode: u32): u32 {
   let offset = begin;
   let position: u32 = 0;
   let ended = false;
-  while (position < BLOCK_MAX && offset < PAGE) {
+  const most = load<u32>(0, CONTROL_blockMost) || BLOCK_MAX;
+  while (position < most && offset < PAGE) {
     const length = decodeInstruction(cpu, record, bytes + offset, PAGE - offset, mode, offset, position);
     if (length == NEEDS_MORE) break;
     record += RECORD_SIZE;

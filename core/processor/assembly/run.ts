@@ -64,6 +64,7 @@ import { LENGTH_MAX } from './decoder';
 import { fetchAddress } from './paging';
 import { frameOf } from './tlb';
 import { instructionAddress } from './operands';
+import { endShadow } from './shadow';
 
 const NOT_DELIVERING: u32 = 0xffffffff;
 /** DR7: L0..G3. */
@@ -85,6 +86,7 @@ export function prepare(cpu: usize): u32 {
   // Before events are looked at: what that arranges for the next instruction holds only if it follows.
   if (load<i32>(cpu, CPU_budget) < 0) {
     store<u32>(cpu, 0, CPU_chain);
+    endShadow(cpu);
     return EXIT_BUDGET;
   }
   let one = false;
@@ -111,6 +113,7 @@ function service(cpu: usize): u32 {
     singleStep(cpu);
   } else if (deliverDataBreakpoint(cpu)) store<u32>(cpu, 0, CPU_chain);
   let one = false;
+  endShadow(cpu);
   const shadow = load<u32>(cpu, CPU_interruptShadow);
   if (shadow == 1) {
     store<u32>(cpu, 2, CPU_interruptShadow);

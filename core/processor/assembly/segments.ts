@@ -8,7 +8,7 @@ import {
   CPU_cr0,
   CPU_cr4,
   CPU_facts,
-  CPU_interruptShadow,
+  CPU_gpr,
   CPU_linearMask,
   CPU_reach,
   CPU_stackMask,
@@ -81,6 +81,7 @@ import {
   writeRegister,
   writeRm16,
 } from './operands';
+import { beginShadow } from './shadow';
 import { updateStamp, updateTlbMode } from './tlb';
 
 /** Offset of the stack segment's `Reach`. */
@@ -131,7 +132,12 @@ export function updateReach(cpu: usize): void {
 }
 
 function setCodeSize(cpu: usize, size: u32): void {
-  if (load<u32>(cpu, CPU_codeSize) == size) return;
+  const old = load<u32>(cpu, CPU_codeSize);
+  if (old == size) return;
+  if (old == CODE_64) {
+    // Not preserved when 64-bit mode is left (vol. 1, 3.4.1.1): zero, so that 32-bit code need not carry them along.
+    for (let register: usize = 0; register < 8; register++) store<u32>(cpu + (register << 3), 0, CPU_gpr + 4);
+  }
   store<u32>(cpu, size, CPU_codeSize);
   updateStamp(cpu);
 }
@@ -239,7 +245,7 @@ export function mov_sreg_rm(cpu: usize, record: usize): void {
   const index = segmentOperand(cpu, record);
   if (index == CS) undefinedOpcode(cpu);
   loadSegment(cpu, index, readRm16(cpu, record));
-  if (index == SS) store<u32>(cpu, 1, CPU_interruptShadow);
+  if (index == SS) beginShadow(cpu, record);
 }
 
 /** 8C: MOV r/m16, Sreg; a register gets the selector zero-extended to the operand size. */
@@ -292,7 +298,7 @@ export function pop_es(cpu: usize, record: usize): void {
 }
 export function pop_ss(cpu: usize, record: usize): void {
   popSegment(cpu, record, SS);
-  store<u32>(cpu, 1, CPU_interruptShadow);
+  beginShadow(cpu, record);
 }
 export function pop_ds(cpu: usize, record: usize): void {
   popSegment(cpu, record, DS);

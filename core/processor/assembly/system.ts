@@ -51,6 +51,7 @@ import {
 import { load16, load32, load64, probeRead, store16, store32, store64 } from './memory';
 import { effectiveAddress, instructionAddress, operandSegment, operandSize, regAddress, rmAddress, stackOperandSize } from './operands';
 import { updateReach } from './segments';
+import { beginShadow } from './shadow';
 import { flushTlb, invalidatePage } from './tlb';
 
 const RAX: usize = CPU_gpr;
@@ -102,7 +103,7 @@ export function sti(cpu: usize, record: usize): void {
   ioplSensitive(cpu);
   if (load<u32>(cpu, CPU_eflags) & FLAG_IF) return;
   setFlags(cpu, FLAG_IF, FLAG_IF);
-  store<u32>(cpu, 1, CPU_interruptShadow);
+  beginShadow(cpu, record);
 }
 
 export function hlt(cpu: usize, record: usize): void {

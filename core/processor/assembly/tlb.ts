@@ -12,6 +12,7 @@ import {
   CPU_activity,
   CPU_budget,
   CPU_budgetMark,
+  CPU_current,
   CPU_codeSize,
   CPU_cpl,
   CPU_cr0,
@@ -54,6 +55,7 @@ import {
   TLB_huge,
   TLB_large,
   TLB_locals,
+  RECORD_position,
 } from './layout';
 
 const EMPTY: u64 = TLB_EMPTY;
@@ -133,7 +135,9 @@ export function updateTlbMode(cpu: usize): void {
 
 /** CPL changed (or only AC, which does no harm): what was executed since the last change counts for the mode that it was executed in. */
 function countUser(cpu: usize, mode: u32): void {
-  const budget = load<i32>(cpu, CPU_budget);
+  // Those of the block before the instruction that is being executed are still in the budget.
+  const record = <usize>load<u32>(cpu, CPU_current);
+  const budget = load<i32>(cpu, CPU_budget) - (record == 0 ? 0 : <i32>load<u8>(record, RECORD_position));
   if (mode == TLB_USER || mode == TLB_USER_ALIGNED)
     store<u64>(cpu, load<u64>(cpu, CPU_userInstructions) + <u64>(load<i32>(cpu, CPU_budgetMark) - budget), CPU_userInstructions);
   store<i32>(cpu, budget, CPU_budgetMark);

@@ -7,7 +7,7 @@ import { GPR_END, O, R, REGISTER_FORM } from './frame.ts';
 
 /** Helpers that neither read nor write general registers or flags: all they may do to them is to raise a fault. */
 const PURE =
-  /^(multiplyHigh(Signed)?|crc32|sse[A-Z]\w*|change(Scalar|Packed)Format|(integers|singles|doubles)To\w+|multipleSums|minimumPosition|pendingException|generalProtection|faultNoError|fi?(add|mul|comp?|subr?|divr?)_m\d\d|fi?ld_m\d\d)$/;
+  /^(multiplyHigh(Signed)?|crc32|sse[A-Z]\w*|change(Scalar|Packed)Format|(integers|singles|doubles)To\w+|multipleSums|minimumPosition|pendingException|generalProtection|faultNoError|fi?(add|mul|comp?|subr?|divr?)_m\d\d|fi?ld_m(16|32|64))$/;
 /** x87 instructions that have to do with registers or flags of the integer unit. */
 export const X87_INTEGER = /^(fn?stsw_ax|fcmov|fu?comi)/;
 /** Helpers that read or write flags, and no general registers. */

@@ -18,6 +18,8 @@ export abstract class RegisterEmitter {
   protected instruction!: Instruction;
   /** Instructions of the basic block before this one. */
   protected executed = 0;
+  /** What follows this instruction is not, or not always, in the region. */
+  closing = false;
   protected inMemory = false;
   protected ea: LocalRef | undefined;
   protected hosts: (LocalRef | undefined)[] = [];

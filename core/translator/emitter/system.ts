@@ -44,13 +44,17 @@ export abstract class SystemEmitter extends VectorEmitter {
     this.store32(O.eflags, i32.and(flags, i32.const(~0x200)));
   }
 
-  /** No interrupt is taken before the next instruction is done. One that comes after this has come later than that. */
+  /**
+   * No interrupt is taken before the next instruction is done. One that comes after this has come later than that, unless a run may end between
+   * the two.
+   */
   private sti(): void {
     const flags = this.f.let(this.load32(O.eflags));
     this.refuse('sti', this.forbidden(flags));
     this.f.if(i32.eqz(i32.and(flags, IF)), () => {
       this.store32(O.eflags, i32.or(flags, IF));
-      this.store32(O.interruptShadow, i32.ne(this.load32(O.event), i32.const(0)));
+      this.store32(O.interruptShadow, this.closing ? i32.const(1) : i32.ne(this.load32(O.event), i32.const(0)));
+      this.store32(O.shadowBudget, i32.sub(this.frame.budget, i32.const(this.instruction.position + 1)));
     });
   }
 

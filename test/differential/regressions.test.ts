@@ -1,0 +1,50 @@
+/** Programs that once came to something else under the translator, as small as they could be made: see test/fuzz. */
+import { beforeAll, expect, it } from 'vitest';
+import { buildCore, readModule } from '../../build/core.ts';
+import { compileModules, type EngineModules } from '../../core/processor/engine.ts';
+import type { Step } from '../fuzz/assembler.ts';
+import type { Program } from '../fuzz/program.ts';
+import { Pair } from '../fuzz/run.ts';
+
+let modules: EngineModules;
+
+beforeAll(async () => {
+  await buildCore();
+  modules = await compileModules(async (name) => readModule(name));
+});
+
+interface Case {
+  readonly name: string;
+  readonly bits: 32 | 64;
+  /** From 0x10000 on, in hexadecimal. */
+  readonly code: string;
+  readonly settings?: Partial<Program['settings']>;
+  readonly pace?: Partial<Program['pace']>;
+}
+
+function program({ bits, code, settings, pace }: Case): Program {
+  const step: Step = { bytes: [...Buffer.from(code.replaceAll(/\s/g, ''), 'hex')], fixes: [], labels: new Map(), sites: [] };
+  return {
+    settings: {
+      bits, pae: false, ring: 0, flags: 2, cr0: 0x80010033, cr4: bits === 64 ? 0x620 : 0x600, mxcsr: 0x1f80, fpuControl: 0x37f, fill: 1, ...settings,
+    }, // prettier-ignore
+    pace: { after: 1, batch: 1, turn: 500, interrupts: 0, patches: 0, seed: 1, most: 3000, ...pace },
+    steps: [step],
+    pointers: [],
+  };
+}
+
+const CASES: readonly Case[] = [
+  { name: 'an 80-bit operand whose address has a register that just changed', bits: 32, code: 'b8 fdffffff  db6c0620  e9 f2ffffff' },
+  { name: 'upper halves of registers in 32-bit code of a 64-bit system', bits: 64, settings: { ring: 3 },
+    code: '681b000000 680c000100 48cb  0400  ea150001002b00  683b000000 6821000000 48cb  66ea29000100 2b00  e9d2ffffff' },
+  { name: 'the shadow of MOV SS, which is over before the block is', bits: 32, settings: { flags: 0x3202 },
+    code: '8cd0 8ed0 40 6a23 0fa9 c7054070000002000000 e710 d2f8 e9e4ffffff' },
+  { name: 'instructions of ring 3 before one that leaves it in the midst of a block', bits: 32, settings: { ring: 3 }, code: 'bdf71f0200 cd83 e9f4ffffff' },
+]; // prettier-ignore
+
+it.each(CASES)('$name', (one) => {
+  const outcome = new Pair(modules).run(program(one))!;
+  expect(outcome.differences).toEqual([]);
+  expect(outcome.retired).toBeGreaterThanOrEqual(3000);
+});

@@ -1,0 +1,118 @@
+/**
+ * Runs a program on two engines and compares them. The tested one stops where it likes; the reference, whose blocks have one instruction each,
+ * then goes exactly as far. Interrupts from outside come at these stops, to both.
+ */
+import type { EngineModules } from '../../core/processor/engine.ts';
+import { EXIT_BUDGET, EXIT_HALT, EXIT_SHUTDOWN } from '../../core/state/index.ts';
+import { numbers } from '../../core/translator/testing.ts';
+import { Translator } from '../../core/translator/translator.ts';
+import { assemble, type Layout } from './assembler.ts';
+import { differences } from './compare.ts';
+import { FuzzMachine } from './machine.ts';
+import * as P from './places.ts';
+import type { Program } from './program.ts';
+
+export interface Outcome {
+  /** Nothing, or how the two differ. */
+  readonly differences: readonly string[];
+  readonly retired: number;
+  /** Events that the kernel saw. */
+  readonly events: number;
+  readonly stops: number;
+  /** How it ended. */
+  readonly exit: number;
+}
+
+/** Stops at which all of memory is compared: one in so many, and the last. */
+const MEMORY_EVERY = 4;
+
+export class Pair {
+  readonly reference: FuzzMachine;
+  readonly tested: FuzzMachine;
+  /** Regions translated so far. */
+  regions = 0;
+  readonly notes: string[] = [];
+  /** What TranslatorOptions say: changed from program to program. */
+  readonly #options = { after: 1, batch: 1, onRegion: () => void this.regions++ };
+
+  constructor(modules: EngineModules) {
+    this.reference = new FuzzMachine(modules, {}, 1);
+    this.tested = new FuzzMachine(modules, {
+      translator: (host) => new Translator({ ...host, note: (text) => void this.notes.push(text) }, this.#options),
+    });
+  }
+
+  /** undefined: the program cannot be laid out. */
+  run(program: Program, code: Layout | undefined = assemble(program.steps)): Outcome | undefined {
+    if (!code) return undefined;
+    const { pace } = program;
+    const { reference, tested } = this;
+    this.#options.after = pace.after;
+    this.#options.batch = pace.batch;
+    tested.translateAfter(pace.after);
+    const random = numbers(pace.seed);
+    reference.begin(program, code);
+    tested.begin(program, code);
+    this.notes.length = 0;
+    let stops = 0;
+    const outcome = (found: readonly string[]): Outcome => ({
+      differences: found,
+      retired: tested.retired,
+      events: tested.view.getUint32(tested.ram + P.EVENTS, true),
+      stops,
+      exit: tested.exit,
+    });
+    for (;;) {
+      tested.run(random(pace.turn));
+      // An event was delivered, perhaps for an instruction that does not count: the reference would stop before it.
+      while (tested.exit < EXIT_HALT && inStubs(tested)) tested.run(0);
+      stops++;
+      const lost = this.#follow();
+      if (lost) return outcome([lost, ...differences(reference, tested, true)]);
+      const over = tested.exit === EXIT_SHUTDOWN || tested.retired >= pace.most || stops > 400;
+      const found = differences(reference, tested, over || tested.exit === EXIT_HALT || stops % MEMORY_EVERY === 0);
+      if (found.length > 0) return outcome(found);
+      if (this.notes.length > 0) return outcome(this.notes);
+      if (over || (tested.exit === EXIT_HALT && random(4) === 0)) return outcome([]);
+      this.#disturb(program, random);
+    }
+  }
+
+  /** The reference goes as far as the tested engine has; says what is wrong if it cannot. */
+  #follow(): string | undefined {
+    const { reference, tested } = this;
+    for (let turns = 0; ; turns++) {
+      const left = tested.retired - reference.retired;
+      const last = tested.exit !== EXIT_BUDGET;
+      // One that halts, shuts down or is kicked out does so after its last instruction.
+      if (left === 0 && (!last || reference.exit === tested.exit)) return undefined;
+      if (turns > 100 || left < 0) return `the reference is at ${reference.retired} instructions`;
+      const exit = reference.run(left - (last ? 0 : 1));
+      if (exit === EXIT_HALT || exit === EXIT_SHUTDOWN)
+        return exit === tested.exit && reference.retired === tested.retired
+          ? undefined
+          : `the reference ends (${exit}) after ${reference.retired} instructions, the other (${tested.exit}) after ${tested.retired}`;
+    }
+  }
+
+  #disturb(program: Program, random: (below: number) => number): void {
+    const { interrupts, patches } = program.pace;
+    const both = (what: (m: FuzzMachine) => void): void => {
+      what(this.reference);
+      what(this.tested);
+    };
+    if (interrupts > 0 && random(interrupts) === 0) {
+      const vector = P.INTERRUPTS + random(8);
+      if (random(8) === 0) both((m) => m.nmi());
+      else both((m) => m.interrupt(vector));
+    }
+    if (patches > 0 && random(patches) === 0) {
+      const value = random(0x1_0000_0000);
+      both((m) => m.patch(value));
+    }
+  }
+}
+
+function inStubs({ state }: FuzzMachine): boolean {
+  return state.rip >= P.STUBS && state.rip < P.STUBS + 0x1000;
+}
