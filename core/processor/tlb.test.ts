@@ -230,6 +230,72 @@ describe('page-directory entries', () => {
   });
 });
 
+describe('what is jumped to by RIP alone', () => {
+  /** Whether `work` ends it, for the privilege level that is current. */
+  const ends = (work: () => void): boolean => {
+    const before = rig.state.jumpStamp;
+    work();
+    return rig.state.jumpStamp !== before;
+  };
+  const fetch = (n: number): void => void rig.call('fetchAddress', page(n));
+  const invalidate = (n: number) => () => rig.call('invalidatePage', page(n));
+  const loadCr3 = (): void => void rig.call('setCr3', BigInt(PML4));
+  beforeEach(() => {
+    for (let n = 0; n < 8; n++) map(n, 0x150000 + n * 0x1000, ALL | (n < 4 ? GLOBAL : 0));
+  });
+
+  test('ends with INVLPG of a page that code was fetched from, and of no other', () => {
+    where(page(1), true);
+    where(page(5), true);
+    fetch(2);
+    fetch(6);
+    expect([1, 5, 3, 2, 6].map((n) => ends(invalidate(n)))).toEqual([false, false, false, true, true]);
+  });
+
+  test('ends with INVLPG of code that was data first', () => {
+    where(page(1));
+    expect(ends(invalidate(1))).toBe(false);
+    where(page(1));
+    fetch(1);
+    where(page(1), true);
+    expect(ends(invalidate(1))).toBe(true);
+  });
+
+  test('survives a load of CR3 where the supervisor’s code is all global', () => {
+    where(page(5), true);
+    fetch(1);
+    expect([ends(loadCr3), ends(loadCr3)]).toEqual([false, false]);
+    fetch(5);
+    expect([ends(loadCr3), ends(loadCr3)]).toEqual([true, false]);
+    // Global pages stay, and it stays known that code was fetched from them.
+    expect(ends(invalidate(1))).toBe(true);
+    fetch(1);
+    expect(ends(() => rig.call('flushTlb', 0))).toBe(true);
+  });
+
+  test('ends for the user with every load of CR3, and for the supervisor only if it fetched from the user’s page itself', () => {
+    as(3);
+    fetch(5);
+    expect(ends(loadCr3)).toBe(true);
+    as(0);
+    fetch(1);
+    const before = rig.state.jumpStamp;
+    as(3);
+    fetch(5);
+    expect(ends(loadCr3)).toBe(true);
+    as(0);
+    expect(rig.state.jumpStamp).toBe(before);
+    fetch(5);
+    expect(ends(loadCr3)).toBe(true);
+  });
+
+  test('ends with INVLPG of any address in a large page that code was fetched from', () => {
+    rig.write64(PD + 8, 0x87n);
+    rig.call('fetchAddress', LINEAR + 0x200000n + 0x150000n);
+    expect(ends(() => rig.call('invalidatePage', LINEAR + 0x200000n))).toBe(true);
+  });
+});
+
 describe('a page that holds decoded code', () => {
   const codePage = (physical: number): ReturnType<typeof CodePage.view> =>
     CodePage.view(rig.buffer, control.codePages + (physical >> 12) * CodePage.size);

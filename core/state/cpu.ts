@@ -195,10 +195,10 @@ export const Cpu = struct('Cpu', {
    * `flagResult` and `flagAux`. The kind is 0 whenever anything but translated code is executed.
    */
   flagKind: 'u32',
-  /** What an entry of `jumps` must have for stamp: of when the TLB was last flushed, the TLB array in use and `codeSize`. Never 0. */
+  /** What an entry of `jumps` must have for stamp: the generation of code of this privilege, the TLB array in use and `codeSize`. Never 0. */
   jumpStamp: 'u32',
-  /** How often the TLB was flushed, or a page of it: a part of the stamp. */
-  jumpGeneration: 'u32',
+  /** Of supervisor and of user code: how often a flush of the TLB, or of a page, had to do with code that may have been jumped to. */
+  jumpGenerations: ['u32', 2],
   flagA: 'u64',
   flagB: 'u64',
   /**

@@ -1,7 +1,7 @@
 /**
  * A vCPU's software TLB: direct-mapped arrays, chosen by who accesses. An entry serves one 4 KiB page of linear addresses.
  * A tag is the page's linear address (bits 0..11 zero), or TLB_EMPTY where that kind of access must go through the slow path
- * (not permitted, not dirty yet, MMIO, holds decoded code, empty). An access of `size` bytes hits if
+ * (not permitted, not dirty yet, never fetched from, MMIO, holds decoded code, empty). An access of `size` bytes hits if
  * `(linear + (size - 1)) & ~0xfff == tag`: one that crosses pages never does.
  * Index: the lowest bits of the page's number. Host byte address: `i32(linear) + addend`.
  *
@@ -45,14 +45,22 @@ export const TlbDirectory = struct('TlbDirectory', { tag: 'u64', entry: 'u64' })
 /** Numbers of entries, each at most once. */
 export const TlbList = struct('TlbList', { count: 'u32', numbers: ['u16', TLB_ENTRIES * TLB_MODES] });
 
+/** Bits of the sets of pages and regions below. Several share a bit: what is not in a set was never entered, what seems to be may not have been. */
+export const TLB_FILTER = 4096;
+
 export const Tlb = struct('Tlb', {
   entries: [TlbEntry, TLB_ENTRIES * TLB_MODES],
   directories: [TlbDirectory, TLB_DIRECTORIES],
   /** Entries that were filled since the last flush, for pages that are not global and for global ones: a flush costs what is in use. */
   locals: TlbList,
   globals: TlbList,
-  /** Since the last full flush there was an entry of a page larger than 4 KiB in a region of 4 MiB whose number modulo 64 is the bit's. */
-  large: 'u64',
+  /** Regions of 4 MiB that had an entry of a page larger than 4 KiB since the last full flush. */
+  large: ['u8', TLB_FILTER / 8],
+  /** Pages that code was fetched from: local ones since the last flush, global ones since the last full flush. */
+  localCode: ['u8', TLB_FILTER / 8],
+  globalCode: ['u8', TLB_FILTER / 8],
+  /** 1 if there were local ones among the supervisor's. */
+  supervisorCode: 'u32',
   /** 1 once an entry of a 1 GiB page has been filled in since the last full flush. */
   huge: 'u32',
 });

@@ -35,7 +35,8 @@ import {
   SINGLE_SIZE,
 } from './layout';
 import { lockCode, unlockCode } from './codelock';
-import { closePage, fence, forgetJumps } from './tlb';
+import { forgetJumps } from './fetched';
+import { closePage, fence } from './tlb';
 import { ageCode, endAllTranslations, endTranslations } from './translations';
 
 // @ts-ignore: decorator

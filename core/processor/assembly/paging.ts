@@ -313,27 +313,29 @@ function walk(cpu: usize, linear: u64, access: u32, mode: u32): void {
 export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 {
   const entry = tlbEntry(cpu, mode, linear);
   const page = linear & ~0xfff;
+  const readable = load<u64>(entry, TLBENTRY_readTag) == page;
   if (access == ACCESS_READ) {
-    if (load<u64>(entry, TLBENTRY_readTag) == page) return <u64>frameOf(entry) | (linear & 0xfff);
+    if (readable) return <u64>frameOf(entry) | (linear & 0xfff);
   } else if (access == ACCESS_FETCH) {
     if (load<u64>(entry, TLBENTRY_execTag) == page) return <u64>frameOf(entry) | (linear & 0xfff);
   } else {
     if (load<u64>(entry, TLBENTRY_writeTag) == page) return <u64>frameOf(entry) | (linear & 0xfff);
-    if (load<u64>(entry, TLBENTRY_readTag) == page && isClosed(entry)) {
+    if (readable && isClosed(entry)) {
       const ram = frameOf(entry);
       // The last code on it is gone: writes need not come here any more.
-      if (load<u32>(codePage(ram >>> 12), CODEPAGE_blocks) == 0) fillTlb(cpu, mode, linear, ram, walkFlagsOf(entry));
+      if (load<u32>(codePage(ram >>> 12), CODEPAGE_blocks) == 0) fillTlb(cpu, mode, linear, ram, walkFlagsOf(entry), false);
       return <u64>ram | (linear & 0xfff);
     }
   }
 
-  const other = twin(cpu, mode, page);
-  if (other) {
-    const flags = walkFlagsOf(other);
+  const fetch = access == ACCESS_FETCH;
+  const known = readable ? entry : twin(cpu, mode, page);
+  if (known) {
+    const flags = walkFlagsOf(known);
     // Where it does not permit the access, or the dirty bit is to be set, the walk has the last word.
     if (permitted(cpu, access, mode, flags) && (access != ACCESS_WRITE || flags & WALK_DIRTY)) {
-      const ram = frameOf(other);
-      fillTlb(cpu, mode, linear, ram, flags);
+      const ram = frameOf(known);
+      fillTlb(cpu, mode, linear, ram, flags, fetch);
       return <u64>ram | (linear & 0xfff);
     }
   }
@@ -343,7 +345,7 @@ export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 
   walk(cpu, linear, access, mode);
   const physical = load<u64>(cpu, CPU_walkPhysical);
   const ram = ramOffset(physical);
-  if (ram != NOT_RAM) fillTlb(cpu, mode, linear, ram & ~0xfff, load<u32>(cpu, CPU_walkFlags));
+  if (ram != NOT_RAM) fillTlb(cpu, mode, linear, ram & ~0xfff, load<u32>(cpu, CPU_walkFlags), fetch);
   store<u32>(cpu, activity, CPU_activity);
   if (ram == NOT_RAM) return MMIO | physical | (linear & 0xfff);
   return <u64>ram | (linear & 0xfff);

@@ -82,7 +82,8 @@ import {
   writeRm16,
 } from './operands';
 import { beginShadow } from './shadow';
-import { updateStamp, updateTlbMode } from './tlb';
+import { updateStamp } from './fetched';
+import { updateTlbMode } from './tlb';
 
 /** Offset of the stack segment's `Reach`. */
 const STACK: u32 = <u32>CPU_reach + SS * <u32>REACH_SIZE;

@@ -20,13 +20,8 @@ import {
   CPU_dr,
   CPU_eflags,
   CPU_index,
-  CPU_jumpGeneration,
-  CPU_jumpStamp,
-  CPU_jumps,
   CPU_tlb,
   CPU_userInstructions,
-  JUMPS,
-  JUMP_SIZE,
   TLBDIRECTORY_SIZE,
   TLBDIRECTORY_entry,
   TLBDIRECTORY_tag,
@@ -42,6 +37,7 @@ import {
   TLB_EMPTY,
   TLB_ENTRIES,
   TLB_ENTRY_SHIFT,
+  TLB_FILTER,
   TLB_MODES,
   TLB_SIZE,
   TLB_SLOT_MASK,
@@ -57,11 +53,10 @@ import {
   TLB_locals,
   RECORD_position,
 } from './layout';
+import { addTo, forgetFetched, forgetFetchedPage, forgetJumps, mayHave, noteFetch, updateStamp } from './fetched';
 
 const EMPTY: u64 = TLB_EMPTY;
 const MODE_SHIFT: u32 = 31 - clz(TLB_ENTRIES) + TLB_ENTRY_SHIFT;
-/** Generations that fit into a stamp. */
-const LAST_GENERATION: u32 = (1 << 28) - 1;
 
 const CR0_WP: u64 = 1 << 16;
 const CR0_AM: u64 = 1 << 18;
@@ -97,21 +92,6 @@ export function tlbBase(cpu: usize): usize {
 @inline
 export function tlbEntry(cpu: usize, mode: u32, linear: u64): usize {
   return tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT) + ((<usize>linear >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
-}
-
-/** After a change of the TLB array in use, of the code size or of the generation: what `Cpu.jumps` holds under another stamp is not to be used. */
-export function updateStamp(cpu: usize): void {
-  const key = (tlbMode(cpu) << 2) | load<u32>(cpu, CPU_codeSize);
-  store<u32>(cpu, ((load<u32>(cpu, CPU_jumpGeneration) + 1) << 4) | key, CPU_jumpStamp);
-}
-
-/** Translations of linear addresses were forgotten, or translated code was: no region is to be found by RIP alone any more. */
-export function forgetJumps(cpu: usize): void {
-  const next = load<u32>(cpu, CPU_jumpGeneration) + 1;
-  // The stamp has no room for more: old ones would seem new again.
-  if (next == LAST_GENERATION) memory.fill(cpu + CPU_jumps, 0, JUMPS * JUMP_SIZE);
-  store<u32>(cpu, next == LAST_GENERATION ? 0 : next, CPU_jumpGeneration);
-  updateStamp(cpu);
 }
 
 /** Which array an ordinary access of this vCPU uses. */
@@ -240,15 +220,19 @@ function enlist(base: usize, entry: usize, kind: u32): void {
   store<u32>(at, count + 1, TLBLIST_count);
 }
 
-/** Fills the entry of `linear` for accesses of `mode`: `ram` is the RAM offset of its 4 KiB page, `flags` what the walk found. */
-export function fillTlb(cpu: usize, mode: u32, linear: u64, ram: u32, flags: u32): void {
+/**
+ * Fills the entry of `linear` for accesses of `mode`: `ram` is the RAM offset of its 4 KiB page, `flags` what the walk found. Code can be fetched
+ * by it only if this is for a fetch, so that it is known where code was fetched from.
+ */
+export function fillTlb(cpu: usize, mode: u32, linear: u64, ram: u32, flags: u32, fetch: bool): void {
   const base = tlbBase(cpu);
   const entry = tlbEntry(cpu, mode, linear);
   const tag = linear & ~0xfff;
   const user = (flags & WALK_USER) != 0;
   const watched = isWatched(cpu, tag);
   const readable = mode == TLB_USER ? user : mode == TLB_SUPERVISOR_SMAP ? !user : true;
-  const executable = !(flags & WALK_NO_EXECUTE) && (mode == TLB_USER ? user : !user || !(load<u64>(cpu, CPU_cr4) & CR4_SMEP));
+  const fetched = fetch || load<u64>(entry, TLBENTRY_execTag) == tag;
+  const executable = fetched && !(flags & WALK_NO_EXECUTE) && (mode == TLB_USER ? user : !user || !(load<u64>(cpu, CPU_cr4) & CR4_SMEP));
   const permitted =
     readable && (flags & WALK_DIRTY) != 0 && ((flags & WALK_WRITE) != 0 || (mode != TLB_USER && !(load<u64>(cpu, CPU_cr0) & CR0_WP)));
   const writable = permitted && !isRom(ram);
@@ -259,9 +243,10 @@ export function fillTlb(cpu: usize, mode: u32, linear: u64, ram: u32, flags: u32
   const lists = load<u32>(entry, TLBENTRY_frame) & (FRAME_LOCAL | FRAME_GLOBAL);
   if (!(lists & kind)) enlist(base, entry, kind);
   if (flags & WALK_LARGE) {
-    store<u64>(base, load<u64>(base, TLB_large) | largeBit(linear), TLB_large);
+    addTo(base + TLB_large, linear >>> 22);
     if (flags & WALK_HUGE) store<u32>(base, 1, TLB_huge);
   }
+  if (executable) noteFetch(base, mode, linear, (flags & WALK_GLOBAL) != 0);
   store<u32>(entry, load<u32>(0, CONTROL_ram) + ram - <u32>tag, TLBENTRY_addend);
   store<u32>(entry, ram | flags | lists | kind | (writable && !open ? FRAME_CLOSED : 0), TLBENTRY_frame);
   store<u64>(entry, readable && !watched ? tag : EMPTY, TLBENTRY_readTag);
@@ -346,10 +331,10 @@ export function flushTlb(cpu: usize, keepGlobal: bool): void {
   flushList(base, FRAME_LOCAL, keepGlobal);
   if (!keepGlobal) {
     flushList(base, FRAME_GLOBAL, false);
-    store<u64>(base, 0, TLB_large);
+    memory.fill(base + TLB_large, 0, TLB_FILTER / 8);
     store<u32>(base, 0, TLB_huge);
   }
-  forgetJumps(cpu);
+  forgetFetched(cpu, base, keepGlobal);
   store<u32>(cpu, activity, CPU_activity);
 }
 
@@ -368,22 +353,16 @@ function translates(entry: usize, mask: u64, page: u64): bool {
 /** Regions of 4 MiB, the largest pages but for those of 1 GiB. */
 const LARGE_MASK: u64 = ~0x3fffff;
 
-// @ts-ignore: decorator
-@inline
-function largeBit(linear: u64): u64 {
-  return (<u64>1) << ((linear >>> 22) & 63);
-}
-
 /** INVLPG: forgets the translations of the page that holds `linear`, global or not, of whatever size it is. */
 export function invalidatePage(cpu: usize, linear: u64): void {
   const base = tlbBase(cpu);
   forgetDirectories(base);
   for (let mode: u32 = 0; mode < TLB_MODES; mode++) clearEntry(tlbEntry(cpu, mode, linear));
-  forgetJumps(cpu);
   if (load<u32>(base, TLB_huge)) {
     invalidateHuge(base, linear & ~0x3fffffff, FRAME_LOCAL);
     invalidateHuge(base, linear & ~0x3fffffff, FRAME_GLOBAL);
-  } else if (load<u64>(base, TLB_large) & largeBit(linear)) {
+    forgetJumps(cpu);
+  } else if (mayHave(base + TLB_large, linear >>> 22)) {
     // Other entries of the same large page.
     const page = linear & LARGE_MASK;
     for (let mode: u32 = 0; mode < TLB_MODES; mode++) {
@@ -392,7 +371,8 @@ export function invalidatePage(cpu: usize, linear: u64): void {
         if (load<u32>(entry, TLBENTRY_frame) & WALK_LARGE && translates(entry, LARGE_MASK, page)) clearEntry(entry);
       }
     }
-  }
+    forgetJumps(cpu);
+  } else forgetFetchedPage(cpu, base, linear);
 }
 
 function invalidateHuge(base: usize, page: u64, kind: u32): void {
