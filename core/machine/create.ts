@@ -45,6 +45,8 @@ export function createMachine({ memoryMiB, vcpus, cpu }: MachineOptions): Create
   control.modules = place.modules;
   control.modulesEnd = place.modulesEnd;
   control.requests = place.requests;
+  control.branchTargets = place.branchTargets;
+  control.branchTargetsEnd = place.branchTargetsEnd;
   control.ram = place.ram;
   control.ramSize = place.ramSize;
   control.ramLow = place.ramLow;

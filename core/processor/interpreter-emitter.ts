@@ -1,6 +1,6 @@
 /** The emitter of the interpreter: builds one handler, `(cpu, record) -> next record or 0`. Operands come from the record at run time. */
 import type { Operand, Row } from '../spec/row.ts';
-import { ACTIVITY_INTERPRETED, Cpu, CS, Reach, Record, Segment, SS, TlbEntry } from '../state/index.ts';
+import { ACTIVITY_INTERPRETED, CHAIN_JUMP, CHAIN_RETURN, Cpu, CS, Reach, Record, Segment, SS, TlbEntry } from '../state/index.ts';
 import { call, FunctionBuilder, i32, i64, op, v128, type Expr, type LocalRef, type OpName, type Type } from '../wasm/index.ts';
 import { handlerCount } from './handlers.ts';
 import type { Emitter, Value } from './semantics/emitter.ts';
@@ -463,6 +463,7 @@ export class InterpreterEmitter implements Emitter {
     else this.#checkLimit(to);
     commit();
     this.store64(O.rip, to);
+    if (this.size !== 16) this.store32(O.chain, i32.add(this.record, i32.const(this.row.family === 'jmp_rm' ? CHAIN_JUMP : CHAIN_RETURN)));
     this.leave();
   }
 

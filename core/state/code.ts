@@ -27,7 +27,7 @@ export const Record = struct('Record', {
   /** Immediate, sign-extended to 64 bits where the instruction does so; for branches, the displacement from the next instruction. */
   immediate: 'u64',
   addressMask: 'u64',
-  /** Direct branch: address of the target's record, or 0 until known. */
+  /** Direct branch: address of the target's record, or 0 until known. Near return or indirect branch: the first of its `BranchTarget`s, or 0. */
   target: 'u32',
   scale: 'u8',
   /** PREFIX_* seen. */
@@ -117,3 +117,11 @@ export const CodePage = struct('CodePage', {
    */
   churn: 'u32',
 });
+
+/** Where a near return or an indirect branch has gone: the target's distance from offset 0 of the branch's page, in linear addresses. */
+export const BranchTarget = struct('BranchTarget', { next: 'u32', reserved: 'u32', distance: 'u64' });
+/** So many different ones are remembered, of a jump (through a table, perhaps) and of a return or call. */
+export const JUMP_TARGETS = 64;
+export const RETURN_TARGETS = 8;
+/** Of all code together. */
+export const BRANCH_TARGETS = 32768;

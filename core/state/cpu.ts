@@ -74,7 +74,7 @@ export const Cpu = struct('Cpu', {
    * `rip` itself is only right between blocks; an instruction that ends a block stores it.
    */
   ripBase: 'u64',
-  /** The record of a direct branch whose target's record is to be found next, or 0: see `Record.target`. */
+  /** The record of a branch whose target is to be found next, or 0: see `Record.target`. CHAIN_* is added for one that is not direct. */
   chain: 'u32',
   /** The record being executed, stored before anything that may raise a fault; 0 between blocks. */
   current: 'u32',
@@ -218,6 +218,10 @@ export const FACT_SIMD = 2;
 export const FACT_FLAT = 4;
 /** FACT_SEGMENT << ES, CS, SS or DS: base 0, limit 4 GiB, may be read and written. */
 export const FACT_SEGMENT = 16;
+
+/** A near return or an indirect call; an indirect jump. */
+export const CHAIN_RETURN = 1;
+export const CHAIN_JUMP = 2;
 
 export const CODE_16 = 0;
 export const CODE_32 = 1;

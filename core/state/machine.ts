@@ -1,5 +1,5 @@
 /** The layout of a machine's memory: where everything of a VM lives (docs/architecture.md draws it). */
-import { CODE_HASH_ENTRIES, CodeHash, CodePage, Record } from './code.ts';
+import { BRANCH_TARGETS, BranchTarget, CODE_HASH_ENTRIES, CodeHash, CodePage, Record } from './code.ts';
 import { Cpu } from './cpu.ts';
 import { struct } from './struct.ts';
 import { Tlb } from './tlb.ts';
@@ -51,6 +51,10 @@ export const Control = struct('Control', {
   requests: 'u32',
   /** The handler that is the first slot of translated code. */
   firstSlot: 'u32',
+  /** Room for `BranchTarget`s, and the next that is free: they go when all decoded code is forgotten. */
+  branchTargets: 'u32',
+  branchTargetsEnd: 'u32',
+  branchTargetsNext: 'u32',
   /** Counts how often all decoded code was forgotten. */
   generation: 'u32',
   /** Instructions a decoded block has at most; 0: as many as fit. With 1, a run ends after exactly as many instructions as it is told. */
@@ -87,6 +91,8 @@ export interface Layout {
   readonly modules: number;
   readonly modulesEnd: number;
   readonly requests: number;
+  readonly branchTargets: number;
+  readonly branchTargetsEnd: number;
   readonly ram: number;
   /** WebAssembly pages (64 KiB). */
   readonly pages: number;
@@ -119,6 +125,7 @@ export function layout(vcpus: number, ramSize: number): Layout {
   const slots = take(TRANSLATIONS * Slot.size);
   const modules = take(MODULES);
   const requests = take(TRANSLATION_REQUESTS * TranslationRequest.size);
+  const branchTargets = take(BRANCH_TARGETS * BranchTarget.size);
   at = Math.ceil(at / 0x10000) * 0x10000;
   const ram = take(ramSize);
   return {
@@ -137,6 +144,8 @@ export function layout(vcpus: number, ramSize: number): Layout {
     modules,
     modulesEnd: modules + MODULES,
     requests,
+    branchTargets,
+    branchTargetsEnd: branchTargets + BRANCH_TARGETS * BranchTarget.size,
     ram,
     pages: Math.ceil(at / 0x10000),
   };

@@ -2,7 +2,7 @@
 import { handlerRow, handlerCount } from '../processor/handlers.ts';
 import { families } from '../processor/semantics/index.ts';
 import {
-  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_FIRST, Record,
+  BlockHeader, BranchTarget, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_FIRST, Record,
 } from '../state/index.ts'; // prettier-ignore
 import { EFFECTS } from './effects.ts';
 import type { Instruction } from './region.ts';
@@ -73,5 +73,14 @@ export class Code {
     const jump = !row.helper && JUMPS.has(row.family);
     const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;
     return { ...common, row: found, size, memory: (slot & 1) === 1, target, end: row.end && !row.helper, returns: false };
+  }
+  /** Where a near return or indirect branch has gone, as distances from the beginning of its page; the last that came new is first. */
+  targets(record: number): number[] {
+    const v = this.#view;
+    const { next, distance } = BranchTarget.offsets;
+    const found: number[] = [];
+    for (let at = v.getUint32(record + R.target, true); at !== 0; at = v.getUint32(at + next, true))
+      found.push(v.getInt32(at + distance + 4, true) * 0x1_0000_0000 + v.getUint32(at + distance, true));
+    return found;
   }
 }

@@ -1,18 +1,12 @@
 /** From instructions to basic blocks, and from these to a graph. */
-import type { Context } from './finder.ts';
+import type { Context, Place } from './finder.ts';
 import { isRouter, successors, type Block, type Instruction, type Node, type Router } from './region.ts';
 
 type Draft = { -readonly [K in keyof Block]: Block[K] } & { instructions: Instruction[]; branches: Map<Instruction, readonly Node[]> };
 type Drafts = Map<number, Draft>;
 
-/** A place in a region. */
-export interface Place {
-  readonly context: Context;
-  readonly offset: number;
-}
-
 /** Indirect branches with more targets than this go by a router. */
-const COMPARED = 4;
+export const COMPARED = 4;
 
 /**
  * Cuts the instructions of contexts into blocks: those that are reached from the first's entry, which comes first. `returns`: for functions of the
@@ -25,21 +19,19 @@ export function link(
   const top = contexts[0]!;
   const all = new Map<Context, Drafts>(contexts.map((context) => [context, cut(context)]));
   const at = (place: Place): Draft | undefined => all.get(place.context)?.get(place.offset);
-  const returning = returnsOf(all.get(top)!, returns);
+  const returning = returnsOf(all.get(top)!, top, returns);
   const routers = new Map<string, Router>();
   const numbers = new Map<Draft, number>();
   const number = (d: Draft): number => numbers.get(d) ?? (numbers.set(d, numbers.size), numbers.get(d)!);
 
   /** Where an instruction branches to. */
   const ways = (context: Context, i: Instruction): Draft[] => {
-    const callee = context.calls.get(i);
-    let places: readonly Place[] = [];
-    if (callee) places = [{ context: callee, offset: i.target! }];
-    else if (i.row?.row.family === 'ret')
-      places = context === top ? (returning.get(i) ?? []) : [{ context: context.parent!, offset: context.after }];
-    else if (i.target !== undefined && (i.row?.row.family !== 'call' || i.target === i.offset + i.length))
-      places = [{ context, offset: i.target }];
-    return places.map(at).filter((d) => d !== undefined);
+    const known = context.ways.get(i) ?? [];
+    const more =
+      i.row?.row.family !== 'ret' ? [] : context.parent ? [{ context: context.parent, offset: context.after }] : (returning.get(i) ?? []);
+    const drafts = [...known, ...more].map(at).filter((d) => d !== undefined);
+    // The same address with another context is the same to a comparison.
+    return drafts.filter((d, n) => drafts.findIndex((other) => other.offset === d.offset) === n);
   };
   for (const [context, drafts] of all)
     for (const draft of drafts.values()) {
@@ -93,7 +85,7 @@ function straight(at: ReadonlyMap<number, Instruction>, leaders: ReadonlySet<num
 }
 
 /** Where the returns of the first context may go: to where the functions were called from that they are reached in. */
-function returnsOf(drafts: Drafts, returns: ReadonlyMap<number, readonly Place[]>): Map<Instruction, Place[]> {
+function returnsOf(drafts: Drafts, top: Context, returns: ReadonlyMap<number, readonly Place[]>): Map<Instruction, Place[]> {
   const found = new Map<Instruction, Place[]>();
   for (const [entry, places] of returns) {
     const seen = new Set<number>([entry]);
@@ -103,15 +95,9 @@ function returnsOf(drafts: Drafts, returns: ReadonlyMap<number, readonly Place[]
       if (draft.next !== undefined) seen.add(draft.next);
       for (const i of draft.instructions) {
         const family = i.row?.row.family;
-        // A call of what follows it is the same to this.
-        if (family === 'call') seen.add(i.offset + i.length);
-        else if (i.target !== undefined) seen.add(i.target);
-        else if (family === 'ret') {
-          const list = found.get(i) ?? [];
-          // The same address with another context is the same to a comparison.
-          for (const p of places) if (!list.some((q) => q.offset === p.offset)) list.push(p);
-          found.set(i, list);
-        }
+        if (family === 'ret') found.set(i, [...(found.get(i) ?? []), ...places]);
+        else if (family === 'call' || family === 'call_rm') seen.add(i.offset + i.length);
+        else for (const way of top.ways.get(i) ?? []) seen.add(way.offset);
       }
     }
   }

@@ -24,7 +24,13 @@ describe.each([64, 32] as const)('in %d-bit mode', (bits) => {
       const code = program(bits, seed, 2 + random(12));
       const repeats = 5 + random(60);
       const after = 1 + random(6);
-      const limits = { instructions: 30 + random(400), pages: 1 + random(REGION_PAGES), repeated: random(30), depth: random(4) };
+      const limits = {
+        instructions: 30 + random(400),
+        pages: 1 + random(REGION_PAGES),
+        repeated: random(30),
+        depth: random(4),
+        returns: random(4),
+      };
       const options = { after, batch: 1 + random(3), small: limits, revisit: 1 << random(6) };
       const machines = [
         new TestMachine(bits, modules),

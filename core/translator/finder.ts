@@ -4,7 +4,7 @@
  */
 import { HANDLER_END, PAGE, Record, REGION_PAGES, TlbEntry, TLB_SLOT_MASK, TLB_SLOT_SHIFT } from '../state/index.ts';
 import type { Code } from './code.ts';
-import { link } from './cut.ts';
+import { COMPARED, link } from './cut.ts';
 import { pageOf, type Instruction, type Region } from './region.ts';
 
 const R = Record.offsets;
@@ -17,12 +17,14 @@ export interface Limits {
   /** Instructions of a function that is repeated for each of its calls, and how deep such calls may be nested. */
   readonly repeated: number;
   readonly depth: number;
+  /** A return of which more places are known to go to is not followed. */
+  readonly returns: number;
 }
 
 /** At first regions are small: most code is not executed for long, and there is much of it. */
-export const SMALL: Limits = { instructions: 200, pages: 1, repeated: 8, depth: 1 };
+export const SMALL: Limits = { instructions: 200, pages: 1, repeated: 8, depth: 1, returns: 1 };
 /** Those that are entered very often are found anew, with what is around them. */
-export const LARGE: Limits = { instructions: 600, pages: REGION_PAGES, repeated: 24, depth: 4 };
+export const LARGE: Limits = { instructions: 600, pages: REGION_PAGES, repeated: 24, depth: 4, returns: 2 };
 
 /** Where the entry is in linear addresses, for what lies in other pages: what a vCPU's TLB says of them now. The region's code makes sure of it. */
 export interface Space {
@@ -52,13 +54,19 @@ export interface Context {
   readonly at: Map<number, Instruction>;
   /** Offsets at which blocks begin. */
   readonly leaders: Set<number>;
-  /** Where calls go. */
-  readonly calls: Map<Instruction, Context>;
+  /** Where branches go, but for returns from repeated functions. */
+  readonly ways: Map<Instruction, Place[]>;
   readonly depth: number;
 }
 
+/** A place in a region. */
+export interface Place {
+  readonly context: Context;
+  readonly offset: number;
+}
+
 function newContext(parent: Context | undefined, entry: number, after: number): Context {
-  return { parent, entry, after, at: new Map(), leaders: new Set(), calls: new Map(), depth: parent ? parent.depth + 1 : 0 };
+  return { parent, entry, after, at: new Map(), leaders: new Set(), ways: new Map(), depth: parent ? parent.depth + 1 : 0 };
 }
 
 export class Finder {
@@ -90,7 +98,7 @@ class Search {
   readonly #known = new Map<number, number | undefined>();
   readonly #sizes = new Map<number, number>();
   /** Offsets to which functions of the first context return, with the context that they return to. */
-  readonly #returns = new Map<number, { context: Context; offset: number }[]>();
+  readonly #returns = new Map<number, Place[]>();
   #count = 0;
 
   constructor(view: DataView, code: Code, limits: Limits, entry: Entry) {
@@ -190,9 +198,27 @@ class Search {
   }
 
   #branch(context: Context, i: Instruction): void {
-    if (i.target === undefined) return;
-    if (i.row?.row.family === 'call') this.#call(context, i, i.target);
-    else this.#reach(context, i.target);
+    const family = i.row?.row.helper ? undefined : i.row?.row.family;
+    if (i.target !== undefined) this.#way(context, i, family === 'call', i.target);
+    else if (family === 'jmp_rm') for (const target of this.#seen(i)) this.#way(context, i, false, target);
+    else if (family === 'call_rm') for (const target of this.#seen(i).slice(0, COMPARED)) this.#way(context, i, true, target);
+    else if (family === 'ret' && !context.parent) {
+      const targets = this.#seen(i);
+      if (targets.length <= this.#limits.returns) for (const target of targets) this.#way(context, i, false, target);
+    }
+  }
+
+  /** Where a branch that is not direct has gone, as offsets. */
+  #seen(i: Instruction): number[] {
+    return this.#code.targets(i.record).map((distance) => pageOf(i.offset) * PAGE + distance);
+  }
+
+  #way(context: Context, i: Instruction, isCall: boolean, target: number): void {
+    const callee = isCall ? this.#call(context, i, target) : this.#reach(context, target) ? context : undefined;
+    if (!callee) return;
+    const ways = context.ways.get(i) ?? [];
+    context.ways.set(i, ways);
+    ways.push({ context: callee, offset: target });
   }
 
   /** What is at an offset belongs to the region, if it can. */
@@ -206,23 +232,24 @@ class Search {
     return true;
   }
 
-  #call(context: Context, i: Instruction, target: number): void {
+  /** The context in which a function is called; undefined if that is not in the region. */
+  #call(context: Context, i: Instruction, target: number): Context | undefined {
     const after = i.offset + i.length;
     // Only to have the address.
-    if (target === after) return void this.#reach(context, target);
+    if (target === after) return this.#reach(context, target) ? context : undefined;
     // Where it would not come back to, there is no use in going along.
-    if (!context.at.has(after) && this.#lookup(after) === 0) return;
+    if (!context.at.has(after) && this.#lookup(after) === 0) return undefined;
     const top = this.#contexts[0]!;
     const callee = this.#isRepeated(context, target) ? newContext(context, target, after) : top;
-    if (!this.#reach(callee, target)) return;
+    if (!this.#reach(callee, target)) return undefined;
     this.#reach(context, after);
-    context.calls.set(i, callee);
     if (callee !== top) this.#contexts.push(callee);
     else {
       const list = this.#returns.get(target);
       if (!list) this.#returns.set(target, [{ context, offset: after }]);
       else if (!list.some((r) => r.offset === after)) list.push({ context, offset: after });
     }
+    return callee;
   }
 
   #isRepeated(context: Context, target: number): boolean {
@@ -249,7 +276,8 @@ class Search {
         }
         const i = this.#code.instruction(record, this.#entry.mode, base);
         seen.add(offset);
-        const call = i.row?.row.family === 'call';
+        const family = i.row?.row.family;
+        const call = family === 'call' || family === 'call_rm';
         if (i.target !== undefined && !call) work.push(i.target);
         if (i.end && !call) break;
         offset += i.length;

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 const AFTER = 16;
-const LIMITS = { instructions: 400, pages: REGION_PAGES, repeated: 16, depth: 3 };
+const LIMITS = { instructions: 400, pages: REGION_PAGES, repeated: 16, depth: 3, returns: 2 };
 /** Pages of code, apart from each other in linear addresses as in memory. */
 const SECOND = CODE + PAGE;
 const THIRD = CODE + 5 * PAGE;
@@ -65,6 +65,8 @@ class Program {
   }
 }
 
+/** Where a region's blocks begin: pages are mapped to themselves. */
+const addresses = (r: Region): number[] => r.blocks.map((b) => r.page * PAGE + b.offset);
 /** Guest RAM, in doublewords. */
 const ram = (m: TestMachine): Uint32Array => new Uint32Array(m.memory.buffer, Control.view(m.memory.buffer, 0).ram, (2 * MIB) / 4);
 
@@ -158,7 +160,7 @@ describe.each([64, 32] as const)('regions in %d-bit mode', (bits) => {
     const { regions, pages } = run(bits, program);
     expect(pages).toBe(4);
     // The small ones are there for each call.
-    expect(regions.some((r) => r.blocks.filter((b) => b.offset === FOURTH - CODE).length >= 2)).toBe(true);
+    expect(regions.some((r) => addresses(r).filter((at) => at === SECOND).length >= 2)).toBe(true);
   });
 
   it('have functions that are called from many places', () => {
@@ -279,12 +281,47 @@ describe.each([64, 32] as const)('regions in %d-bit mode', (bits) => {
     expect(machine.state.gpr.get(7)).toBe(times * (SECOND + 0x20 + 7 + THIRD + 0x40 + 7));
   });
 
+  it('have jumps through tables, to many places and to new ones', () => {
+    // The table has 12 places, of which not all are used at first: some are new to the region.
+    const cases = Array.from({ length: 12 }, (_, n) => [`case${n}`, ...times(n + 3), ...add(n), ...jmp('next')] as Piece[]);
+    const jump: Piece[] = bits === 64 ? [0xff, 0x24, 0xd5, abs('table')] : [0xff, 0x24, 0x95, abs('table')];
+    const table = cases.flatMap((_, n): Piece[] => [abs(`case${n}`), ...(bits === 64 ? le(0) : [])]);
+    const program = new Program([
+      // mov edx, ecx; shr edx, 7; mov esi, ecx; and esi, 7; add edx, esi: at first 4..11
+      [CODE, [...count(575), 'top', 0x89, 0xca, 0xc1, 0xea, 7, 0x89, 0xce, 0x83, 0xe6, 7, 0x01, 0xf2, ...jump]],
+      [SECOND, [...cases.slice(0, 7).flat(), 'next', ...DEC_ECX, ...jnz('top'), HLT]],
+      [THIRD, cases.slice(7).flat()],
+      [FOURTH, ['table', ...table]],
+    ]);
+    const { regions } = run(bits, program);
+    const routed = Math.max(...regions.flatMap((r) => r.routers.map((router) => router.targets.length)));
+    expect(routed).toBeGreaterThan(4);
+    expect(routed).toBeLessThan(12);
+  });
+
+  it('have calls by address, and returns that are jumps', () => {
+    // f or g by turns: esi = ecx odd ? f : g; call esi; then by a thunk that puts the address where it returns to
+    const choose: Piece[] = [0xbe, abs('f'), 0xf6, 0xc1, 1, ...jnz('chosen'), 0xbe, abs('g'), 'chosen'];
+    const put = bits === 64 ? [0x48, 0x89, 0x34, 0x24] : [0x89, 0x34, 0x24];
+    const program = new Program([
+      [CODE, [...count(400), 'top', ...choose, 0xff, 0xd6, ...call('thunk'), ...DEC_ECX, ...jnz('top'), HLT]],
+      [SECOND, ['thunk', ...call('over'), 0xf3, 0x90, 'over', ...put, RET]],
+      [THIRD, ['f', ...add(3), RET]],
+      [FOURTH, ['g', ...times(3), RET]],
+    ]);
+    const { regions, pages } = run(bits, program);
+    expect(pages).toBe(4);
+    expect(
+      regions.some((r) => [CODE, SECOND, THIRD, FOURTH].every((page) => addresses(r).some((at) => at >= page && at < page + PAGE))),
+    ).toBe(true);
+  });
+
   it('are found anew over several pages when they are entered very often', () => {
     const program = new Program([
       [CODE, [...count(500), 'top', ...call('f'), ...DEC_ECX, ...jnz('top'), HLT]],
       [SECOND, ['f', ...add(1), RET]],
     ]);
-    const small = { instructions: 400, pages: 1, repeated: 0, depth: 0 };
+    const small = { instructions: 400, pages: 1, repeated: 0, depth: 0, returns: 0 };
     const { regions, machine } = run(bits, program, undefined, { small, large: LIMITS, revisit: 64 });
     const first = regions.findIndex((r) => r.pages.size > 1);
     expect(first).toBeGreaterThan(0);

@@ -17,6 +17,8 @@ import {
   CODEPAGE_blocks,
   CODEPAGE_chunks,
   CODE_HASH_ENTRIES,
+  CONTROL_branchTargets,
+  CONTROL_branchTargetsNext,
   CONTROL_codeFlushes,
   CONTROL_codeHash,
   CONTROL_codePages,
@@ -100,13 +102,14 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
 }
 
 /** The first record behind the vCPUs' own (`Single`). */
-function firstRecord(): u32 {
+export function firstRecord(): u32 {
   return load<u32>(0, CONTROL_records) + load<u32>(0, CONTROL_vcpus) * SINGLES * <u32>SINGLE_SIZE;
 }
 
 /** Makes room for decoded code where a machine has none yet. */
 export function prepareCode(): void {
   if (load<u32>(0, CONTROL_recordsNext) < firstRecord()) store<u32>(0, firstRecord(), CONTROL_recordsNext);
+  if (load<u32>(0, CONTROL_branchTargetsNext) == 0) store<u32>(0, load<u32>(0, CONTROL_branchTargets), CONTROL_branchTargetsNext);
 }
 
 /** Everything decoded is forgotten. No record is being executed. */
@@ -116,6 +119,7 @@ export function forgetCode(): void {
   memory.fill(<usize>load<u32>(0, CONTROL_codePages), 0, <usize>(load<u32>(0, CONTROL_ramSize) >>> 12) * CODEPAGE_SIZE);
   endAllTranslations();
   store<u32>(0, firstRecord(), CONTROL_recordsNext);
+  store<u32>(0, load<u32>(0, CONTROL_branchTargets), CONTROL_branchTargetsNext);
   for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) forgetJumps(<usize>load<u32>(0, CONTROL_cpus) + <usize>i * CPU_STRIDE);
   store<u32>(0, load<u32>(0, CONTROL_generation) + 1, CONTROL_generation);
   unlockCode();

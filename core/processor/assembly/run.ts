@@ -3,6 +3,8 @@ import {
   BLOCKHEADER_SIZE,
   BLOCKHEADER_mode,
   BLOCKHEADER_next,
+  CHAIN_JUMP,
+  CHAIN_RETURN,
   CODE_64,
   CODEPAGE_blocks,
   CODEHASH_key,
@@ -59,6 +61,7 @@ import { FLAG_IF, FLAG_RF, FLAG_TF } from './flags';
 import { acknowledgeInterrupt } from './host';
 import { checkCodeBreakpoint, combineFault, deliverDataBreakpoint, deliverFault, deliverInterrupt, deliverNmi, singleStep } from './interrupts';
 import { NOT_RAM, codeSlot, decodeBlock, findSingle } from './blocks';
+import { noteTarget } from './branches';
 import { codePage } from './codepages';
 import { LENGTH_MAX } from './decoder';
 import { fetchAddress } from './paging';
@@ -197,6 +200,7 @@ function find(cpu: usize, one: bool): u32 {
     }
     store<u32>(cpu, chain, CPU_chain);
   }
+  const distance = rip - load<u64>(cpu, CPU_ripBase);
   store<u64>(cpu, rip - (linear & 0xfff), CPU_ripBase);
   if (one) {
     store<u32>(cpu, 0, CPU_chain);
@@ -233,7 +237,8 @@ function find(cpu: usize, one: bool): u32 {
   }
   if (chain != 0) {
     store<u32>(cpu, 0, CPU_chain);
-    store<u32>(chain, record, RECORD_target);
+    if (chain & (CHAIN_RETURN | CHAIN_JUMP)) noteTarget(chain, distance);
+    else store<u32>(chain, record, RECORD_target);
   }
   return record;
 }
