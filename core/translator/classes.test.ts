@@ -34,6 +34,22 @@ const CASES: readonly { name: string; body: readonly number[]; instructions: num
     privileged: 0,
     sensitive: 5,
   },
+  // mov eax, cr0; sti; cli; mov cr0, eax: each may leave a region
+  {
+    name: 'those that a region looks after',
+    body: [0x0f, 0x20, 0xc0, 0xfb, 0xfa, 0x0f, 0x22, 0xc0],
+    instructions: 4,
+    privileged: 4,
+    sensitive: 0,
+  },
+  // push rcx; mov ecx, 7; mov edx, 0x80; mov esi, 0x80000; rep outsb; rep outsb (nothing left); pop rcx
+  {
+    name: 'each iteration of one that is repeated',
+    body: [0x51, 0xb9, 7, 0, 0, 0, 0xba, 0x80, 0, 0, 0, 0xbe, 0, 0, 8, 0, 0xf3, 0x6e, 0xf3, 0x6e, 0x59],
+    instructions: 5 + 7 + 1,
+    privileged: 8,
+    sensitive: 0,
+  },
 ];
 
 for (const bits of [64, 32] as const)

@@ -81,6 +81,7 @@ export function buildRegion(
   };
 
   const dispatch = imports('dispatch', ['i32'], ['i32']);
+  const left = imports('left', ['i32'], []);
   const access: Machine['access'] = (kind, item, wide) => accesses.find(kind, item, wide);
   const machine: Machine = {
     f,
@@ -130,11 +131,13 @@ export function buildRegion(
       leaveRegion(f, handlerType, cpu, budget, rip, dispatch);
     });
     // Outside of `try`: what faults has changed what it may.
+    f.call(left, [state]);
     writeAll();
     f.do('i32.store', [cpu, budget], O.budget);
     f.drop(callIndirect(handlerType, 'i32', [cpu, next], state));
     f.returnCall(dispatch, [cpu]);
   });
+  f.call(left, [state]);
   writeAll();
   f.do('i32.store', [cpu, budget], O.budget);
   f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);

@@ -14,7 +14,7 @@ export type Machine = Omit<Frame, 'leave' | 'edge' | 'targets' | 'jump'>;
 export interface FlowLocals {
   /** i64: where the region is left to. */
   readonly rip: LocalRef;
-  /** i32: the dispatcher's selector; at `aside`, the handler. */
+  /** i32: the dispatcher's selector; at `aside` and `tail`, the handler. */
   readonly state: LocalRef;
   /** i32: the record that the interpreter goes on with. */
   readonly next: LocalRef;
@@ -141,7 +141,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
       if (!row) {
         f.set(next, i32.const(i.record));
         // By its number: the record may be this region's own entry.
-        if (i.returns) f.set(state, i32.const(i.handler));
+        f.set(state, i32.const(i.handler));
         f.br(i.returns ? aside : tail);
         return;
       }

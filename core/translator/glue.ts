@@ -3,6 +3,7 @@ import { handlerCount } from '../processor/handlers.ts';
 import { tlbEntry } from '../processor/tlb-entry.ts';
 import {
   CODE_64, CODE_HASH_ENTRIES, CodeHash, Cpu, CS, EVENT_INTERRUPT, Jump, JUMPS, Reach, Record, Segment, TlbEntry,
+  Translations,
 } from '../state/index.ts'; // prettier-ignore
 import { FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
 import { buildFlush } from './flags.ts';
@@ -116,8 +117,15 @@ function buildAbsent(handlerType: number, materialize: number, flush: number): F
   return f;
 }
 
-/** `codeHash`: Control.codeHash. Imports `host.materialize(cpu, record)`. */
-export function buildGlue(codeHash: number): Uint8Array<ArrayBuffer> {
+/** left(handler): an instruction is left to the interpreter, which does it by this handler: counted, for it takes a region apart. */
+function buildLeft(fallbacks: number): FunctionBuilder {
+  const f = new FunctionBuilder(['i32'], []);
+  f.drop(op('i32.atomic.rmw.add', [i32.shl(f.param(0), i32.const(2)), i32.const(1)], fallbacks));
+  return f;
+}
+
+/** `codeHash`, `translations`: as in Control. Imports `host.materialize(cpu, record)`. */
+export function buildGlue(codeHash: number, translations: number): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory();
   module.importTable();
@@ -128,6 +136,7 @@ export function buildGlue(codeHash: number): Uint8Array<ArrayBuffer> {
   module.exportFunction('flush', flush);
   module.exportFunction('absent', module.function(buildAbsent(type, materialize, flush)));
   module.exportFunction('dispatch', module.function(buildDispatch(type, codeHash, flush)));
+  module.exportFunction('left', module.function(buildLeft(translations + Translations.offsets.fallbacks)));
   slow();
   return module.encode();
 }

@@ -54,10 +54,11 @@ describe('a write to a page with translations', () => {
     const m = machine();
     m.put(CODE, loop(100, 3));
     expect(go(m, 0)).toBe(300);
-    const before = statistics(m);
+    // HLT is left to the interpreter each time.
+    const { fallbacks: _, ...before } = statistics(m);
     patch(m, 0x800, 1);
     expect(go(m, 0)).toBe(300);
-    expect(statistics(m)).toEqual(before);
+    expect(statistics(m)).toMatchObject(before);
   });
 
   it('makes the next translation come later each time', () => {

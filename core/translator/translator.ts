@@ -55,7 +55,7 @@ export class Translator implements TranslatorHooks {
     this.#requests = new Requests(memory.buffer);
     this.#compiler = options.wake ? undefined : new Compiler(memory, { note: host.note, ...options });
     const env = { memory, table };
-    const glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue(control.codeHash)), {
+    const glue = new WebAssembly.Instance(new WebAssembly.Module(buildGlue(control.codeHash, control.translations)), {
       env,
       helper: helpers,
       host: { materialize: (cpu: number, record: number) => this.#materialize(cpu, record >>> 0) },

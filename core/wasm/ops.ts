@@ -391,6 +391,7 @@ export const OPS = {
   'f64x2.convert_low_i32x4_u': [0xfdff, 'V>V', ''],
   'i32.atomic.load': [0xfe10, 'i>i', 'm'],
   'i32.atomic.store': [0xfe17, 'ii>', 'm'],
+  'i32.atomic.rmw.add': [0xfe1e, 'ii>i', 'm'],
   'i32.atomic.rmw.or': [0xfe33, 'ii>i', 'm'],
   'i32.atomic.rmw.and': [0xfe2c, 'ii>i', 'm'],
 } as const satisfies Record<string, readonly [number, string, '' | 'm' | 'l' | 's']>;

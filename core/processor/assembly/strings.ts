@@ -18,6 +18,7 @@ import {
   CPU_eflags,
   CPU_event,
   CPU_gpr,
+  CPU_privileged,
   CPU_linearMask,
   CPU_reach,
   CPU_rip,
@@ -382,6 +383,13 @@ function compare(cpu: usize, record: usize, size: u32): void {
 
 // -- INS, OUTS
 
+/** One iteration is done: each is an instruction, and privileged (perform.ts does not count these). */
+// @ts-ignore: decorator
+@inline
+function countPrivileged(cpu: usize): void {
+  store<u64>(cpu, load<u64>(cpu, CPU_privileged) + 1, CPU_privileged);
+}
+
 /** The port's element is read only when it is sure that it can be written: reading has effects. */
 function input(cpu: usize, record: usize, size: u32): void {
   const mask = addressMask(cpu, record);
@@ -389,12 +397,13 @@ function input(cpu: usize, record: usize, size: u32): void {
   const port = <u32>load<u16>(cpu, RDX);
   checkIo(cpu, port, size);
   let left: u64 = repeated ? load<u64>(cpu, RCX) & mask : 1;
-  if (left == 0) return;
+  if (left == 0) return countPrivileged(cpu);
   for (;;) {
     const to = storeAddress(cpu, ES_REACH, load<u64>(cpu, RDI) & mask, size);
     storeElement(to, readPort(cpu, port, size), size);
     if (to == cpu + CPU_bounce) commitWrite(cpu);
     advance(cpu, RDI, mask, size, 1);
+    countPrivileged(cpu);
     if (!repeated) return;
     left--;
     setPart(cpu + RCX, left, mask);
@@ -409,11 +418,12 @@ function output(cpu: usize, record: usize, size: u32): void {
   const port = <u32>load<u16>(cpu, RDX);
   checkIo(cpu, port, size);
   let left: u64 = repeated ? load<u64>(cpu, RCX) & mask : 1;
-  if (left == 0) return;
+  if (left == 0) return countPrivileged(cpu);
   for (;;) {
     const value = <u32>loadElement(readAddress(cpu, segment, load<u64>(cpu, RSI) & mask, size), size);
     writePort(cpu, port, size, value);
     advance(cpu, RSI, mask, size, 1);
+    countPrivileged(cpu);
     if (!repeated) return;
     left--;
     setPart(cpu + RCX, left, mask);

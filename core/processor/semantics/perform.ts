@@ -4,6 +4,9 @@ import { i64 } from '../../wasm/index.ts';
 import type { Emitter } from './emitter.ts';
 import { families } from './index.ts';
 
+/** Helpers that count themselves: for each iteration. */
+const COUNTING: ReadonlySet<string> = new Set(['insb', 'ins', 'outsb', 'outs']);
+
 /**
  * Emits the meaning of the emitter's row: its family's, or a call of its helper. A privileged or sensitive instruction is counted by its class
  * afterwards: one that faulted was not executed. (All of those have helpers, so that counting costs nothing that could be seen.)
@@ -16,7 +19,7 @@ export function perform(e: Emitter): void {
     return family(e);
   }
   e.helper(row.helper, [e.record]);
-  if (row.class === 'innocuous') return;
+  if (row.class === 'innocuous' || COUNTING.has(row.helper)) return;
   const counter = Cpu.offsets[row.class];
   e.store64(counter, i64.add(e.load64(counter), i64.const(1)));
 }
