@@ -16,6 +16,7 @@ export default defineConfig({
           include: ['{core,electron,renderer,build}/**/*.test.ts', 'test/{bench,conformance,differential,fuzz}/**/*.test.ts'],
           exclude: ['core/processor/assembly/**', 'core/guest/image/**'],
           testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -2,7 +2,8 @@
 import { beforeAll, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
 import { compileModules, type EngineModules } from '../../core/processor/engine.ts';
-import type { Step } from '../fuzz/assembler.ts';
+import { assemble, type Step } from '../fuzz/assembler.ts';
+import { LOG } from '../fuzz/places.ts';
 import type { Program } from '../fuzz/program.ts';
 import { Pair } from '../fuzz/run.ts';
 
@@ -47,4 +48,23 @@ it.each(CASES)('$name', (one) => {
   const outcome = new Pair(modules).run(program(one))!;
   expect(outcome.differences).toEqual([]);
   expect(outcome.retired).toBeGreaterThanOrEqual(3000);
+});
+
+it('an instruction at the end of a page, where one was that crossed into the next, has nothing to do with that page', () => {
+  const { reference } = new Pair(modules);
+  const bytes = (hex: string): Step => ({
+    bytes: [...Buffer.from(hex.replaceAll(' ', ''), 'hex')],
+    fixes: [],
+    labels: new Map(),
+    sites: [],
+  });
+  const place: Step = { ...bytes(''), before: 2 };
+  // At 0x12ffe, the next page being absent: mov eax, 1. Then jle is put there instead, and the page is absent again.
+  const steps = [bytes('eb10 66c705fe2f01007e00 cd82 e9ec2f0000'), place, place, place, bytes('b801000000 e9facfffff')];
+  const base = program({ name: '', bits: 32, code: '' });
+  reference.begin({ ...base, steps }, assemble(steps)!);
+  reference.run(400);
+  // The events' log (test/fuzz/kernel.ts): vector and EIP.
+  const log = [0, 1, 2].map((n) => [40, 48].map((at) => reference.view.getUint32(reference.ram + LOG + n * 256 + at, true).toString(16)));
+  expect(log).toEqual([['e', '12ffe'], ['82', '1000d'], ['e', '13000']]); // prettier-ignore
 });

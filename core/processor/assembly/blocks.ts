@@ -154,12 +154,9 @@ function nextPage(cpu: usize, linear: u64): u32 {
   return fetchAddress(cpu, next);
 }
 
-/** Whether memory still holds an instruction's bytes, `inPage` of them at `from` and the others at `second`. */
-function unchanged(single: usize, from: usize, inPage: u32, second: usize): bool {
-  const length = load<u32>(single, SINGLE_length);
-  const split = min(length, inPage);
-  for (let i: u32 = 0; i < split; i++) if (load<u8>(from + i) != load<u8>(single + i, SINGLE_bytes)) return false;
-  for (let i = split; i < length; i++) if (load<u8>(second + i - split) != load<u8>(single + i, SINGLE_bytes)) return false;
+/** Whether memory at `from` still holds bytes `first`..`last - 1` of an instruction. */
+function unchanged(single: usize, from: usize, first: u32, last: u32): bool {
+  for (let i = first; i < last; i++) if (load<u8>(from + i - first) != load<u8>(single + i, SINGLE_bytes)) return false;
   return true;
 }
 
@@ -175,28 +172,31 @@ export function findSingle(cpu: usize, at: u32, linear: u64, mode: u32, crossing
   const ram = <usize>load<u32>(0, CONTROL_ram);
   const from = ram + at;
   const record = single + SINGLE_records;
-  const known = load<u32>(single, SINGLE_at) == at && load<u32>(single, SINGLE_mode) == mode + 1;
-  const crosses = known && load<u32>(single, SINGLE_length) > inPage;
+  const length = load<u32>(single, SINGLE_length);
+  // By its bytes in this page first: another instruction may be there by now, which has nothing to do with the next page.
+  let known = load<u32>(single, SINGLE_at) == at && load<u32>(single, SINGLE_mode) == mode + 1 && unchanged(single, from, 0, min(length, inPage));
+  const crosses = known && length > inPage;
   if (crossing && !crosses) return 0;
   let second: u32 = 0;
   if (crosses) {
     second = nextPage(cpu, linear);
     if (second == NOT_RAM) return outside(cpu);
+    known = unchanged(single, ram + second, inPage, length);
   }
-  if (!known || !unchanged(single, from, inPage, ram + second)) {
+  if (!known) {
     store<u32>(single, 0, SINGLE_mode);
     store<u32>(cpu, ACTIVITY_DECODING, CPU_activity);
     memory.copy(single + SINGLE_bytes, from, min(inPage, LENGTH_MAX));
-    let length = decodeInstruction(cpu, record, from, inPage, mode, offset, 0);
-    if (length == NEEDS_MORE) {
+    let decoded = decodeInstruction(cpu, record, from, inPage, mode, offset, 0);
+    if (decoded == NEEDS_MORE) {
       second = nextPage(cpu, linear);
       if (second == NOT_RAM) return outside(cpu);
       memory.copy(single + SINGLE_bytes + inPage, ram + second, LENGTH_MAX - inPage);
-      length = decodeInstruction(cpu, record, single + SINGLE_bytes, LENGTH_MAX, mode, offset, 0);
+      decoded = decodeInstruction(cpu, record, single + SINGLE_bytes, LENGTH_MAX, mode, offset, 0);
     }
-    length &= DECODED_END - 1;
-    endBlock(record + RECORD_SIZE, 1, offset + length);
-    store<u32>(single, length, SINGLE_length);
+    decoded &= DECODED_END - 1;
+    endBlock(record + RECORD_SIZE, 1, offset + decoded);
+    store<u32>(single, decoded, SINGLE_length);
     store<u32>(single, load<u32>(record, RECORD_handler), SINGLE_handler);
     store<u32>(single, at, SINGLE_at);
     store<u32>(single, mode + 1, SINGLE_mode);
