@@ -52,13 +52,10 @@ const qemu: Program = {
   name: 'QEMU TCG',
   memory: MEMORY,
   lacks: (bits) => guestsLack(bits) ?? (installed(qemuName(bits)) ? undefined : `${qemuName(bits)} is not installed`),
-  command: (bits, _bench, append) => [
-    qemuName(bits),
-    [
-      ...['-accel', 'tcg,thread=single', '-cpu', `qemu${bits}`, '-m', String(MEMORY), '-display', 'none', '-nodefaults', '-no-reboot'],
-      ...['-serial', 'stdio', ...kernel(bits).map((part) => part.replace(/^--/, '-')), '-append', append],
-    ],
-  ],
+  command(bits, _bench, append) {
+    const fixed = `-accel tcg,thread=single -cpu qemu${bits} -m ${MEMORY} -display none -nodefaults -no-reboot -serial stdio`.split(' ');
+    return [qemuName(bits), [...fixed, ...kernel(bits).map((part) => part.replace(/^--/, '-')), '-append', append]];
+  },
 };
 const qemuName = (bits: Bits): string => (bits === 64 ? 'qemu-system-x86_64' : 'qemu-system-i386');
 
