@@ -2,8 +2,8 @@
 import { Worker } from 'node:worker_threads';
 import type { CompilerData, FromCompiler, ToCompiler } from '../translator/background.ts';
 import { Bell } from '../translator/bell.ts';
+import { tuneV8ForBackground } from '../wasm/index.ts';
 import type { VmKey } from './protocol.ts';
-import { tuneForTranslations } from './tuning.ts';
 
 /** The module that the compiler's thread runs. */
 export const compilerModule = (): URL =>
@@ -17,6 +17,8 @@ export interface CompilerThreadOptions {
 
 /** MiB: its JavaScript heap. */
 const HEAP = 256;
+/** MiB. What it makes garbage of is small: with V8's own choice, 25 MiB more would be in use. */
+const YOUNG = 6;
 const FAILURES_MAX = 8;
 
 export class CompilerThread {
@@ -49,12 +51,12 @@ export class CompilerThread {
   }
 
   #spawn(): void {
-    tuneForTranslations();
+    tuneV8ForBackground();
     const workerData: CompilerData = { bell: this.bell.buffer };
     const worker = new Worker(this.#options.module, {
       workerData,
       name: 'compiler',
-      resourceLimits: { maxOldGenerationSizeMb: HEAP },
+      resourceLimits: { maxOldGenerationSizeMb: HEAP, maxYoungGenerationSizeMb: YOUNG },
     });
     this.#worker = worker;
     worker.on('message', ({ key, text }: FromCompiler) => this.#options.note(key, text));

@@ -11,6 +11,8 @@ import { Requests, type Request } from './requests.ts';
 export interface CompilerOptions {
   /** Regions that become one module, if so many were asked for. */
   readonly batch?: number;
+  /** Milliseconds that a request waits for others. */
+  readonly patience?: number;
   /** How large regions may be, and those that are entered `revisit` times: a power of two. */
   readonly small?: Limits;
   readonly large?: Limits;
@@ -34,7 +36,7 @@ export class Compiler {
   readonly #cache: Cache;
   readonly #code: Code;
   readonly #finder: Finder;
-  #pending = new Map<number, Request>();
+  #pending = new Map<number, Request & { readonly since: number }>();
   /** As long as one of these refers to it, V8 keeps the native code, and gives it to every thread that compiles the same bytes. */
   readonly #modules = new Map<number, WebAssembly.Module>();
 
@@ -47,27 +49,37 @@ export class Compiler {
     this.#finder = new Finder(memory, this.#code);
   }
 
-  /** Makes one module of what is asked for most urgently; false: there was nothing to do. */
-  work(): boolean {
-    for (const request of this.#requests.take()) this.#pending.set(request.record, request);
-    const batch = this.#choose();
+  /**
+   * Makes one module of what is asked for most urgently, if that has waited long enough for company. Returns the milliseconds until there may be
+   * more to do: 0 if it did something, Infinity if nothing was asked for.
+   */
+  work(): number {
+    const now = performance.now();
+    for (const request of this.#requests.take()) this.#pending.set(request.record, { ...request, since: now });
+    const batch = this.#choose(now);
     this.#cache.setWaiting(this.#pending.size);
-    if (batch.length === 0) return false;
+    if (typeof batch === 'number') return batch;
     const began = performance.now();
     const found = batch.map((request) => this.#find(request)).filter((one) => one !== undefined);
     this.#cache.count('finding', (performance.now() - began) * 1000);
     if (found.length > 0) this.#make(found);
     this.#sweep();
-    return true;
+    return 0;
   }
 
-  /** Those that are entered most. */
-  #choose(): Request[] {
+  /** Those that are entered most; or how long it is better to wait. */
+  #choose(now: number): Request[] | number {
     const { generation } = this.#cache;
+    const { batch = BATCH, patience = 0 } = this.#options;
     const alive = [...this.#pending.values()].filter((request) => request.generation === generation);
+    if (alive.length === 0) {
+      this.#pending.clear();
+      return Infinity;
+    }
+    const wait = alive.reduce((least, { since }) => Math.min(least, since), now) + patience - now;
+    if (alive.length < batch && wait > 0) return wait;
     const entries = ({ record }: Request): number => this.#view.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
     const ranked = alive.map((request) => ({ request, entries: entries(request) })).sort((a, b) => b.entries - a.entries);
-    const batch = this.#options.batch ?? BATCH;
     this.#pending = new Map(ranked.slice(batch).map(({ request }) => [request.record, request]));
     return ranked.slice(0, batch).map(({ request }) => request);
   }

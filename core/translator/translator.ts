@@ -103,7 +103,7 @@ export class Translator implements TranslatorHooks {
     }
     if (more < PATIENCE && this.#asked < (this.#options.batch ?? BATCH)) return;
     this.#asked = 0;
-    while (this.#compiler.work());
+    while (this.#compiler.work() === 0);
     this.#cache.count.hold((performance.now() - began) * 1000);
   }
 

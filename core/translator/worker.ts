@@ -6,6 +6,9 @@ import { Compiler } from './compiler.ts';
 
 /** Milliseconds. So often it returns to the event loop: V8 frees what it has no more use for only there. */
 const BREATH = 1000;
+/** Regions of a module, and milliseconds that a request waits for so many: each module takes some 20 KiB beside its code, and helpers of its own. */
+const BATCH = 48;
+const PATIENCE = 20;
 
 const port = parentPort;
 if (port === null) throw new Error('the compiler is a worker thread');
@@ -18,7 +21,11 @@ function receive(message: ToCompiler): void {
   else
     compilers.set(
       key,
-      new Compiler(message.memory, { note: (text) => port!.postMessage({ type: 'note', key, text } satisfies FromCompiler) }),
+      new Compiler(message.memory, {
+        batch: BATCH,
+        patience: PATIENCE,
+        note: (text) => port!.postMessage({ type: 'note', key, text } satisfies FromCompiler),
+      }),
     );
 }
 
@@ -28,10 +35,10 @@ function work(): void {
     // Read before looking for work: what comes after that ends the wait at once.
     const { rung } = bell;
     for (let next; (next = receiveMessageOnPort(port!)) !== undefined;) receive(next.message as ToCompiler);
-    let busy = false;
+    let pause = end - now;
     // By turns: no machine waits for another's last request.
-    for (const compiler of compilers.values()) busy = compiler.work() || busy;
-    if (!busy) bell.wait(rung, end - now);
+    for (const compiler of compilers.values()) pause = Math.min(pause, compiler.work());
+    if (pause > 0) bell.wait(rung, pause);
   }
   setImmediate(work);
 }
