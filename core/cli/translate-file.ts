@@ -13,7 +13,7 @@ import {
   BlockHeader, CODE_32, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, Cpu, CPUS, CS, HANDLER_COUNT, HANDLER_END, MIB, PAGE, Record, TLB_SLOT_MASK, TLB_SLOT_SHIFT,
   TlbEntry,
 } from '../state/index.ts'; // prettier-ignore
-import { listRegion, Translator, type Region } from '../translator/index.ts';
+import { LARGE, listRegion, Translator, type Region } from '../translator/index.ts';
 
 /** Bytes that a file has at most. */
 const SIZE_MAX = MIB;
@@ -108,7 +108,7 @@ class CodeMachine {
     this.#place = PLACE + Number(base % BigInt(PAGE));
     let made: Translator | undefined;
     const engine = createEngine(memory, NO_BUS, modules, {
-      translator: (host) => (made = new Translator(host, { batch: 1, onRegion: (region) => (this.#found = region) })),
+      translator: (host) => (made = new Translator(host, { batch: 1, small: LARGE, onRegion: (region) => (this.#found = region) })),
     });
     this.#translator = made!;
     this.#helpers = engine.helpers as unknown as { decodeBlock(cpu: number, at: number, mode: number): number };

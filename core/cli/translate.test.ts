@@ -45,6 +45,15 @@ describe('a file of code', () => {
     expect(text).toContain(`; ${bits}-bit, `);
   });
 
+  test('is followed into other pages, by calls and back', async () => {
+    // mov ecx, 9; L: call F; dec ecx; jnz L; ret; ... F, in the next page: add eax, ecx; ret
+    const code = [0xb9, 9, 0, 0, 0, 0xe8, 0xf6, 0x10, 0, 0, 0xff, 0xc9, 0x75, 0xf7, 0xc3];
+    const far = Array.from({ length: 0x1103 }, (_, i) => code[i] ?? [0x01, 0xc8, 0xc3][i - 0x1100] ?? 0x90);
+    const text = await translate(far, 64, 0xffff_ffff_8100_0000n);
+    for (const line of ['call 0xffffffff81001100', 'ffffffff81001100  add eax, ecx', 'jnz 0xffffffff81000005'])
+      expect(text).toContain(line);
+  });
+
   test('is entered anywhere, and only what is reached from there is shown', async () => {
     const text = await translate(LOOP, 64, 0x1000n, 0x1007n);
     expect(text).toContain('1007  add eax, ecx');
