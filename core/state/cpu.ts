@@ -32,7 +32,7 @@ export const FLAT = 6;
 /** `stamp`: `Cpu.jumpStamp` when the entry was made. `record`: the block's first, whose handler was translated code. */
 export const Jump = struct('Jump', { rip: 'u64', stamp: 'u32', record: 'u32' });
 /** Direct-mapped by the low bits of RIP (core/translator/glue.ts). */
-export const JUMPS = 2048;
+export const JUMPS = 8192;
 
 /**
  * Arithmetic flags are lazy, in two words that need no knowledge of the instruction that made them:

@@ -46,7 +46,9 @@ export const TlbDirectory = struct('TlbDirectory', { tag: 'u64', entry: 'u64' })
 export const TlbList = struct('TlbList', { count: 'u32', numbers: ['u16', TLB_ENTRIES * TLB_MODES] });
 
 /** Bits of the sets of pages and regions below. Several share a bit: what is not in a set was never entered, what seems to be may not have been. */
-export const TLB_FILTER = 4096;
+export const TLB_FILTER = 32768;
+/** Of a set that is emptied often. */
+export const TLB_FILTER_SMALL = 4096;
 
 export const Tlb = struct('Tlb', {
   entries: [TlbEntry, TLB_ENTRIES * TLB_MODES],
@@ -57,7 +59,7 @@ export const Tlb = struct('Tlb', {
   /** Regions of 4 MiB that had an entry of a page larger than 4 KiB since the last full flush. */
   large: ['u8', TLB_FILTER / 8],
   /** Pages that code was fetched from: local ones since the last flush, global ones since the last full flush. */
-  localCode: ['u8', TLB_FILTER / 8],
+  localCode: ['u8', TLB_FILTER_SMALL / 8],
   globalCode: ['u8', TLB_FILTER / 8],
   /** 1 if there were local ones among the supervisor's. */
   supervisorCode: 'u32',

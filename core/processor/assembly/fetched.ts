@@ -10,6 +10,7 @@ import {
   JUMPS,
   JUMP_SIZE,
   TLB_FILTER,
+  TLB_FILTER_SMALL,
   TLB_USER,
   TLB_globalCode,
   TLB_localCode,
@@ -23,26 +24,26 @@ const LAST_GENERATION: u32 = (1 << 28) - 1;
 const SUPERVISOR: usize = CPU_jumpGenerations;
 const USER: usize = CPU_jumpGenerations + 4;
 
-// -- sets of page or region numbers: TLB_FILTER bits each
+// -- sets of page or region numbers, of `bits` bits
 
 /** The bit of `number` in a set. */
 // @ts-ignore: decorator
 @inline
-function place(number: u64): u32 {
-  return <u32>(number ^ (number >>> 12)) & (TLB_FILTER - 1);
+function place(number: u64, bits: u32): u32 {
+  return <u32>(number ^ (number >>> 12)) & (bits - 1);
 }
 
 // @ts-ignore: decorator
 @inline
-export function addTo(set: usize, number: u64): void {
-  const at = place(number);
+export function addTo(set: usize, number: u64, bits: u32): void {
+  const at = place(number, bits);
   store<u8>(set + (at >>> 3), load<u8>(set + (at >>> 3)) | ((<u8>1) << <u8>(at & 7)));
 }
 
 // @ts-ignore: decorator
 @inline
-export function mayHave(set: usize, number: u64): bool {
-  const at = place(number);
+export function mayHave(set: usize, number: u64, bits: u32): bool {
+  const at = place(number, bits);
   return ((load<u8>(set + (at >>> 3)) >>> (at & 7)) & 1) != 0;
 }
 
@@ -73,8 +74,11 @@ export function forgetJumps(cpu: usize): void {
 
 /** The page at `linear` is fetched from in a TLB mode. */
 export function noteFetch(tlb: usize, mode: u32, linear: u64, global: bool): void {
-  addTo(tlb + (global ? TLB_globalCode : TLB_localCode), linear >>> 12);
-  if (!global && mode != TLB_USER) store<u32>(tlb, 1, TLB_supervisorCode);
+  if (global) addTo(tlb + TLB_globalCode, linear >>> 12, TLB_FILTER);
+  else {
+    addTo(tlb + TLB_localCode, linear >>> 12, TLB_FILTER_SMALL);
+    if (mode != TLB_USER) store<u32>(tlb, 1, TLB_supervisorCode);
+  }
 }
 
 /** The TLB was flushed, but for global pages if `keepGlobal`. */
@@ -83,11 +87,12 @@ export function forgetFetched(cpu: usize, tlb: usize, keepGlobal: bool): void {
   if (!keepGlobal || load<u32>(tlb, TLB_supervisorCode)) nextGeneration(cpu, SUPERVISOR);
   updateStamp(cpu);
   store<u32>(tlb, 0, TLB_supervisorCode);
-  memory.fill(tlb + TLB_localCode, 0, TLB_FILTER / 8);
+  memory.fill(tlb + TLB_localCode, 0, TLB_FILTER_SMALL / 8);
   if (!keepGlobal) memory.fill(tlb + TLB_globalCode, 0, TLB_FILTER / 8);
 }
 
 /** The translation of the page at `linear` was forgotten. */
 export function forgetFetchedPage(cpu: usize, tlb: usize, linear: u64): void {
-  if (mayHave(tlb + TLB_localCode, linear >>> 12) || mayHave(tlb + TLB_globalCode, linear >>> 12)) forgetJumps(cpu);
+  const page = linear >>> 12;
+  if (mayHave(tlb + TLB_localCode, page, TLB_FILTER_SMALL) || mayHave(tlb + TLB_globalCode, page, TLB_FILTER)) forgetJumps(cpu);
 }

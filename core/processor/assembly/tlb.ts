@@ -243,7 +243,7 @@ export function fillTlb(cpu: usize, mode: u32, linear: u64, ram: u32, flags: u32
   const lists = load<u32>(entry, TLBENTRY_frame) & (FRAME_LOCAL | FRAME_GLOBAL);
   if (!(lists & kind)) enlist(base, entry, kind);
   if (flags & WALK_LARGE) {
-    addTo(base + TLB_large, linear >>> 22);
+    addTo(base + TLB_large, linear >>> 22, TLB_FILTER);
     if (flags & WALK_HUGE) store<u32>(base, 1, TLB_huge);
   }
   if (executable) noteFetch(base, mode, linear, (flags & WALK_GLOBAL) != 0);
@@ -362,7 +362,7 @@ export function invalidatePage(cpu: usize, linear: u64): void {
     invalidateHuge(base, linear & ~0x3fffffff, FRAME_LOCAL);
     invalidateHuge(base, linear & ~0x3fffffff, FRAME_GLOBAL);
     forgetJumps(cpu);
-  } else if (mayHave(base + TLB_large, linear >>> 22)) {
+  } else if (mayHave(base + TLB_large, linear >>> 22, TLB_FILTER)) {
     // Other entries of the same large page.
     const page = linear & LARGE_MASK;
     for (let mode: u32 = 0; mode < TLB_MODES; mode++) {
