@@ -12,7 +12,7 @@ import { compareTable, mistakes, otherTable, timesTable } from './tables.ts';
 const WORKLOADS = 'primes,cipher,sorting,bytecode,matrix,filter,text,list,calls,processes,pages,switches,newcode,gaps'.split(',');
 
 const USAGE = `npm run bench -- [--against COMMIT|FOLDER] [--peers ${Object.keys(PEERS).join(',')}] [--guests 64,32]
-  [--workloads ${WORKLOADS.slice(0, 3).join(',')},…] [--rounds N] [--repeat N] [--part PERCENT] [--engine NAME] [--cpu MODEL] [--readme]`;
+  [--workloads ${WORKLOADS.slice(0, 3).join(',')},…] [--rounds N] [--repeat N] [--part PERCENT] [--engine NAME] [--cpu MODEL | --models 'MODEL MODEL …'] [--readme]`;
 
 function fail(text: string): never {
   console.error(`bench: ${text}`);
@@ -33,6 +33,7 @@ function options() {
         limit: { type: 'string', default: '900' },
         engine: { type: 'string' },
         cpu: { type: 'string' },
+        models: { type: 'string' },
         readme: { type: 'boolean', default: false },
       },
     }).values;
@@ -67,7 +68,11 @@ const end = (status: number): never => {
 };
 process.on('SIGINT', () => end(130));
 
-const ours = ringside(thisTree(), 'Ringside', more);
+const tree = thisTree();
+/** With `--models`, this tree with each of them; the first is what the others are compared with. */
+const models = (values.models ?? '').split(/\s+/).filter((model) => model !== '');
+const [ours, ...others] =
+  models.length > 0 ? models.map((model) => ringside(tree, model, [...more, '--cpu', model])) : [ringside(tree, 'Ringside', more)];
 let other: Program | undefined;
 if (values.against !== undefined) {
   if (existsSync(path.join(values.against, 'bin/ringside.mjs')))
@@ -103,7 +108,7 @@ try {
   const texts: string[] = [];
   let wrong: string[] = [];
   for (const bits of guests) {
-    const programs = [ours, ...(other ? [other] : []), ...peers].filter((program) => {
+    const programs = [ours!, ...others, ...(other ? [other] : []), ...peers].filter((program) => {
       const why = program.lacks(bits);
       if (why !== undefined && program === ours) fail(why);
       if (why !== undefined) console.error(`${bits}-bit, ${program.name}: left out: ${why}`);
@@ -111,8 +116,8 @@ try {
     });
     const runs = await inTurns(bits, programs);
     const qemu = programs.find((program) => program.name.startsWith('QEMU'));
-    if (other) texts.push(compareTable(bits, runs, names, other, ours));
-    if (!other || peers.length > 0) texts.push(timesTable(bits, runs, names, qemu ?? ours));
+    if (other) texts.push(compareTable(bits, runs, names, other, ours!));
+    if (!other || peers.length > 0) texts.push(timesTable(bits, runs, names, qemu ?? ours!));
     const rest = otherTable(bits, runs);
     if (rest !== undefined) texts.push(rest);
     wrong = [...wrong, ...mistakes(runs).map((text) => `${bits}-bit: ${text}`)];
