@@ -149,7 +149,7 @@ describe('any bytes', () => {
         const { length, record } = decode(m, [...b]);
         const { handler } = record;
         for (let n = 0; n < length; n++) expect(decode(m, [...b], n).length).toBe(NEEDS_MORE);
-        const exact = decode(m, [...b.slice(0, length)], length);
+        const exact = decode(m, [...b].slice(0, length), length);
         expect([exact.length, exact.record.handler]).toEqual([length, handler]);
       }),
       { numRuns: 1000 },

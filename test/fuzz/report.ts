@@ -14,7 +14,7 @@ function listing(program: Program, machine: FuzzMachine): string[] {
   const code = assemble(program.steps)!;
   machine.begin(program, code);
   const { bytes, view, ram } = machine;
-  const targets = new Set([...code.labels.values()]);
+  const targets = new Set(code.labels.values());
   const out: string[] = [];
   let mode = program.settings.bits === 64 ? CODE_64 : CODE_32;
   for (const { offset, length } of code.places)
