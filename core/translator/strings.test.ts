@@ -102,7 +102,10 @@ describe.each([64, 32] as const)('in %d-bit mode', (bits) => {
     const start = [0xbf, ...le(rep - 16), 0xb9, ...le(100), 0xb0, 0x90];
     for (const slice of [1_000_000, 10, 1])
       for (const m of engines(bits)) {
-        m.put(CODE, Array.from({ length: 0x1100 }, () => 0x90));
+        m.put(
+          CODE,
+          Array.from({ length: 0x1100 }, () => 0x90),
+        );
         m.put(CODE, start);
         m.put(rep, [0xf3, 0xaa]);
         m.put(CODE + 0x1100, [0xf4]);
