@@ -67,10 +67,10 @@ try {
   await page.waitForTimeout(1500);
   await shoot(page, 'console');
   // For the CPU tab: integers, then the kernel.
-  await line(page, '/bench sorting,cipher,calls,processes,pages,switches 2 100');
+  await line(page, '/bench sorting,cipher,calls,processes,pages,switches 2 30');
   await until(page, /DONE switches[^]*DONE switches/, 600);
   await tab(page, 'CPU');
-  await page.setViewportSize({ width: SIZE.width, height: 1180 });
+  await page.setViewportSize({ width: SIZE.width, height: 1290 });
   await shoot(page, 'cpu');
   await page.setViewportSize(SIZE);
 
