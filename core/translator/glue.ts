@@ -2,7 +2,7 @@
 import { handlerCount } from '../processor/handlers.ts';
 import { tlbEntry } from '../processor/tlb-entry.ts';
 import {
-  CODE_64, CODE_HASH_ENTRIES, CodeHash, Cpu, CS, EVENT_INTERRUPT, Jump, JUMPS, Reach, Record, Segment, TlbEntry,
+  BlockHeader, CODE_64, CODE_HASH_ENTRIES, CodeHash, Cpu, CS, EVENT_INTERRUPT, Jump, JUMPS, Reach, Record, Segment, TlbEntry,
   Translations,
 } from '../state/index.ts'; // prettier-ignore
 import { FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Label, type LocalRef } from '../wasm/index.ts';
@@ -82,21 +82,37 @@ function buildDispatch(handlerType: number, codeHash: number, flush: number): Fu
     const low = f.let(i32.wrap(rip));
     const entry = f.let(tlbEntry(load(O.tlb), low));
     f.brIfRarely(away, i64.ne(i64.and(rip, i64.const(-4096)), op('i64.load', [entry], TlbEntry.offsets.execTag)));
-    const offset = i32.and(low, i32.const(0xfff));
-    const at = f.let(i32.or(i32.and(op('i32.load', [entry], TlbEntry.offsets.frame), i32.const(-4096)), offset));
+    const frame = f.let(op('i32.load', [entry], TlbEntry.offsets.frame));
+    const known = f.let(jumpEntry(cpu, low));
+    const record = f.local('i32');
+    /** Goes on with `record`, if that is translated, and has it known. */
+    const go = (): void => {
+      const handler = f.let(op('i32.load', [record], Record.offsets.handler));
+      f.brIfRarely(away, i32.lt_u(handler, i32.const(handlerCount())));
+      f.do('i64.store', [known, rip], O.jumps + Jump.offsets.rip);
+      f.do('i32.store', [known, load(O.jumpStamp)], O.jumps + Jump.offsets.stamp);
+      f.do('i32.store', [known, record], O.jumps + Jump.offsets.record);
+      f.do('i64.store', [cpu, i64.and(rip, i64.const(-4096))], O.ripBase);
+      f.returnCallIndirect(handlerType, [cpu, record], handler);
+    };
+    // Translations of addresses may have been forgotten and have come out the same: that is seen without a look into the large hash.
+    f.block((other) => {
+      f.brIf(other, i64.ne(op('i64.load', [known], O.jumps + Jump.offsets.rip), rip));
+      f.set(record, op('i32.load', [known], O.jumps + Jump.offsets.record));
+      f.brIf(other, i32.eqz(record));
+      const header = f.let(i32.sub(record, i32.const(BlockHeader.size)));
+      f.brIf(other, i32.ne(op('i32.load', [header], BlockHeader.offsets.page), i32.shr_u(frame, i32.const(12))));
+      f.brIf(other, i32.ne(op('i32.load', [header], BlockHeader.offsets.mode), mode));
+      f.brIf(other, i32.lt_u(op('i32.load', [record], Record.offsets.handler), i32.const(handlerCount())));
+      go();
+    });
+    const at = f.let(i32.or(i32.and(frame, i32.const(-4096)), i32.and(low, i32.const(0xfff))));
     const hash = i32.and(i32.xor(at, i32.shr_u(at, i32.const(14))), i32.const(CODE_HASH_ENTRIES - 1));
     const slot = f.let(i32.add(i32.const(codeHash), i32.mul(hash, i32.const(CodeHash.size))));
     f.brIfRarely(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key), at));
     f.brIfRarely(away, i32.ne(op('i32.load', [slot], CodeHash.offsets.key + 4), i32.add(mode, i32.const(1))));
-    const record = f.let(op('i32.load', [slot], CodeHash.offsets.record));
-    const handler = f.let(op('i32.load', [record], Record.offsets.handler));
-    f.brIfRarely(away, i32.lt_u(handler, i32.const(handlerCount())));
-    const known = f.let(jumpEntry(cpu, low));
-    f.do('i64.store', [known, rip], O.jumps + Jump.offsets.rip);
-    f.do('i32.store', [known, load(O.jumpStamp)], O.jumps + Jump.offsets.stamp);
-    f.do('i32.store', [known, record], O.jumps + Jump.offsets.record);
-    f.do('i64.store', [cpu, i64.and(rip, i64.const(-4096))], O.ripBase);
-    f.returnCallIndirect(handlerType, [cpu, record], handler);
+    f.set(record, op('i32.load', [slot], CodeHash.offsets.record));
+    go();
   });
   f.call(flush, [cpu, i32.const(0), i64.const(0), i64.const(0)]);
   f.yield(i32.const(0));

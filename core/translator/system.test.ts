@@ -170,25 +170,42 @@ describe.each([64, 32] as const)('in %d-bit mode', (bits) => {
     expect(words).toEqual([(ROUNDS * 0xf00) | 0, (ROUNDS * 0x83000) | 0]);
   });
 
-  it('code in a page that was mapped anew is what is there now', () => {
-    const [one, other] = [0x50000, 0x51000];
-    const entry = entryOf(bits, one);
-    // call 0x50000; xor dword [entry], 0x1000; invlpg [0x50000]
-    const at = CODE + 5;
-    const xor = [0x81, bits === 64 ? 0x34 : 0x35, ...(bits === 64 ? [0x25] : []), ...le(entry), ...le(0x1000)];
-    const invlpg = [0x0f, 0x01, bits === 64 ? 0x3c : 0x3d, ...(bits === 64 ? [0x25] : []), ...le(one)];
-    const { words, regions } = both(
-      bits,
-      (machine) => {
-        machine.put(CODE, looped([...call(at, one), ...xor, ...invlpg]));
-        // inc dword [rbx]; ret, and inc dword [rbx + 4]; ret
-        machine.put(one, [0xff, 0x03, 0xc3]);
-        machine.put(other, [0xff, 0x43, 0x04, 0xc3]);
-      },
-      [LOG, LOG + 4],
-    );
-    expect(words).toEqual([ROUNDS / 2, ROUNDS / 2]);
-    expect(regions).toBeGreaterThan(1);
+  describe('code in a page that was mapped anew is what is there now', () => {
+    const [one, other, far] = [0x50000, 0x51000, 0x405_0000];
+    const at = (modrm: number, address: number): number[] => [modrm | 4, 0x25, ...le(address)];
+    const invlpg = [0x0f, 0x01, ...at(0x38, one)];
+    const reload = [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8];
+    // A page that has the same place in the TLB: mov eax, [far]
+    const touch = [0x8b, ...at(0, far)];
+    it.each([
+      ['INVLPG', invlpg, false],
+      ['INVLPG, of a global page', invlpg, true],
+      ['a load of CR3', reload, false],
+      ['INVLPG, when the TLB has another page in its place', [...touch, ...invlpg], false],
+    ] as const)('after %s', (_, flush, global) => {
+      // call one, often enough to be known; xor dword [entry], 0x1000
+      const entry = entryOf(bits, one);
+      const calls = [0, 1, 2, 3].flatMap((i) => call(CODE + 5 + 5 * i, one));
+      const body = [...calls, 0x81, ...at(0x30, entry), ...le(0x1000), ...flush];
+      const { words, regions } = both(
+        bits,
+        (machine) => {
+          machine.put(CODE, looped(body));
+          // inc dword [rbx]; ret, and inc dword [rbx + 4]; ret
+          machine.put(one, [0xff, 0x03, 0xc3]);
+          machine.put(other, [0xff, 0x43, 0x04, 0xc3]);
+          const [directory, size] = bits === 64 ? [0x12000 + 32 * 8, 8] : [0x10000 + 16 * 4, 4];
+          machine.put(directory, le(0x18027));
+          machine.put(0x18000 + 0x50 * size, le(0x80063));
+          if (!global) return;
+          machine.put(entry, le(machine.read32(entry) | 0x100));
+          machine.state.cr4 = machine.state.cr4 | 0x80;
+        },
+        [LOG, LOG + 4],
+      );
+      expect(words).toEqual([2 * ROUNDS, 2 * ROUNDS]);
+      expect(regions).toBeGreaterThan(1);
+    });
   });
 
   it('SSE raises #NM in a region that is called when CR0.TS is set', () => {

@@ -37,7 +37,7 @@ import {
   SINGLE_SIZE,
 } from './layout';
 import { lockCode, unlockCode } from './codelock';
-import { forgetJumps } from './fetched';
+import { clearJumps } from './fetched';
 import { closePage, fence } from './tlb';
 import { ageCode, endAllTranslations, endTranslations } from './translations';
 
@@ -120,7 +120,7 @@ export function forgetCode(): void {
   endAllTranslations();
   store<u32>(0, firstRecord(), CONTROL_recordsNext);
   store<u32>(0, load<u32>(0, CONTROL_branchTargets), CONTROL_branchTargetsNext);
-  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) forgetJumps(<usize>load<u32>(0, CONTROL_cpus) + <usize>i * CPU_STRIDE);
+  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) clearJumps(<usize>load<u32>(0, CONTROL_cpus) + <usize>i * CPU_STRIDE);
   store<u32>(0, load<u32>(0, CONTROL_generation) + 1, CONTROL_generation);
   unlockCode();
   store<u64>(0, load<u64>(0, CONTROL_codeFlushes) + 1, CONTROL_codeFlushes);

@@ -59,8 +59,13 @@ export function updateStamp(cpu: usize): void {
 function nextGeneration(cpu: usize, at: usize): void {
   const next = load<u32>(cpu + at) + 1;
   // The stamp has no room for more: old ones would seem new again.
-  if (next == LAST_GENERATION) memory.fill(cpu + CPU_jumps, 0, JUMPS * JUMP_SIZE);
+  if (next == LAST_GENERATION) clearJumps(cpu);
   store<u32>(cpu + at, next == LAST_GENERATION ? 0 : next);
+}
+
+/** Records are forgotten: what `Cpu.jumps` has of them may be anything soon. */
+export function clearJumps(cpu: usize): void {
+  memory.fill(cpu + CPU_jumps, 0, JUMPS * JUMP_SIZE);
 }
 
 /** No region is to be found by RIP alone any more. */
