@@ -118,7 +118,11 @@ export function buildRegion(
               f.do('i32.store', [cpu, budget], O.budget);
             });
             f.call(flush, [cpu, kind, a, b]);
-            f.if(load(O.faultPending), () => f.throw(tag));
+            // To the run loop, which would do no more had it caught this: to throw on costs more.
+            f.if(load(O.faultPending), () => {
+              f.call(imports('caught', ['i32'], []), [cpu]);
+              f.return(i32.const(0));
+            });
             // The interpreter is to do it (processor/assembly/translated.ts).
             f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
             f.returnCallIndirect(handlerType, [cpu, load(O.current)], call(imports('currentHandler', ['i32'], ['i32']), 'i32', [cpu]));

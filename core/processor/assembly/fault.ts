@@ -1,4 +1,4 @@
-/** Raising guest faults. None of these functions returns: the imported `raise` throws the WebAssembly exception that `run` catches. */
+/** Raising guest faults. Unless it says otherwise none of these functions returns: the imported `raise` throws the WebAssembly exception that `run` catches. */
 import { CPU_cr2, CPU_faultError, CPU_faultHasError, CPU_faultIsTrap, CPU_faultPending, CPU_faultVector } from './layout';
 
 /** Throws. With no fault pending it says that the interpreter is to go on with the current record (translated.ts). */
@@ -33,17 +33,23 @@ export const PF_RESERVED: u32 = 8;
 export const PF_FETCH: u32 = 16;
 
 /** Throws; the code after a call of it is never reached, which the compiler is told. */
-function leave(): void {
+export function leave(): void {
   raise();
   unreachable();
 }
 
-export function fault(cpu: usize, vector: u32, error: u32): void {
+// @ts-ignore: decorator
+@inline
+function pend(cpu: usize, vector: u32, error: u32): void {
   store<u32>(cpu, vector, CPU_faultVector);
   store<u32>(cpu, error, CPU_faultError);
   store<u32>(cpu, 1, CPU_faultHasError);
   store<u32>(cpu, 0, CPU_faultIsTrap);
   store<u32>(cpu, 1, CPU_faultPending);
+}
+
+export function fault(cpu: usize, vector: u32, error: u32): void {
+  pend(cpu, vector, error);
   leave();
 }
 
@@ -72,8 +78,8 @@ export function stackFault(cpu: usize, error: u32): void {
   fault(cpu, VECTOR_SS, error);
 }
 
-/** #PF at `linear`: CR2 is loaded here. */
-export function pageFault(cpu: usize, linear: u64, error: u32): void {
+/** Makes #PF at `linear` pending, for `leave` to throw: CR2 is loaded here. */
+export function pendPageFault(cpu: usize, linear: u64, error: u32): void {
   store<u64>(cpu, linear, CPU_cr2);
-  fault(cpu, VECTOR_PF, error);
+  pend(cpu, VECTOR_PF, error);
 }

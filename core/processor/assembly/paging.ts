@@ -23,7 +23,7 @@ import {
   TLB_USER_ALIGNED,
 } from './layout';
 import { codePage, invalidateCode } from './codepages';
-import { PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE, generalProtection, pageFault } from './fault';
+import { PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE, generalProtection, leave, pendPageFault } from './fault';
 import { hasPage1Gb, hasPse36 } from './cpuid';
 import {
   WALK_DIRTY,
@@ -115,7 +115,12 @@ function mark32(at: usize, value: u32, bits: u32): bool {
   return true;
 }
 
-function raisePageFault(cpu: usize, linear: u64, access: u32, mode: u32, code: u32): void {
+/** How a walk ends: it found the page; an entry changed under it; there is a fault, which is pending but was not thrown. */
+const FOUND: u32 = 0;
+const CHANGED: u32 = 1;
+const FAULT: u32 = 2;
+
+function walkFault(cpu: usize, linear: u64, access: u32, mode: u32, code: u32): u32 {
   let error = code;
   if (access == ACCESS_WRITE) error |= PF_WRITE;
   if (mode == TLB_USER) error |= PF_USER;
@@ -123,7 +128,8 @@ function raisePageFault(cpu: usize, linear: u64, access: u32, mode: u32, code: u
     const cr4 = load<u64>(cpu, CPU_cr4);
     if (cr4 & CR4_SMEP || (cr4 & CR4_PAE && load<u64>(cpu, CPU_efer) & EFER_NXE)) error |= PF_FETCH;
   }
-  pageFault(cpu, linear, error);
+  pendPageFault(cpu, linear, error);
+  return FAULT;
 }
 
 /** Whether a page with the rights in `flags` may be accessed (4.6.1). */
@@ -149,8 +155,8 @@ function found(cpu: usize, physical: u64, flags: u32): void {
   store<u32>(cpu, flags, CPU_walkFlags);
 }
 
-/** 32-bit paging (4.3). False: an entry changed under the walk. */
-function walk32(cpu: usize, linear: u64, access: u32, mode: u32): bool {
+/** 32-bit paging (4.3). */
+function walk32(cpu: usize, linear: u64, access: u32, mode: u32): u32 {
   const cr4 = load<u64>(cpu, CPU_cr4);
   const write = access == ACCESS_WRITE;
   const region = linear & ~0x3fffff;
@@ -160,39 +166,39 @@ function walk32(cpu: usize, linear: u64, access: u32, mode: u32): bool {
   if (!known) {
     pdeAt = entryAddress((load<u64>(cpu, CPU_cr3) & 0xfffff000) + ((linear >>> 20) & 0xffc));
     pde = pdeAt ? load<u32>(pdeAt) : 0xffffffff;
-    if (!(pde & <u32>P)) raisePageFault(cpu, linear, access, mode, 0);
+    if (!(pde & <u32>P)) return walkFault(cpu, linear, access, mode, 0);
   }
   if (pde & <u32>PS && cr4 & CR4_PSE) {
     // Bits 13..20 are bits 32..39 of the address as far as the processor has them (PSE-36); the rest, and bit 21, are reserved.
     const high = <u64>((pde >>> 13) & 0xff);
     const highMask = hasPse36(cpu) ? load<u64>(cpu, CPU_physicalMask) >>> 32 : 0;
-    if (pde & 0x200000 || high & ~highMask) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+    if (pde & 0x200000 || high & ~highMask) return walkFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
     let flags: u32 = WALK_LARGE;
     if (pde & <u32>RW) flags |= WALK_WRITE;
     if (pde & <u32>US) flags |= WALK_USER;
     if (pde & <u32>G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
-    if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
-    if (!mark32(pdeAt, pde, write ? <u32>(A | D) : <u32>A)) return false;
+    if (!permitted(cpu, access, mode, flags)) return walkFault(cpu, linear, access, mode, PF_PRESENT);
+    if (!mark32(pdeAt, pde, write ? <u32>(A | D) : <u32>A)) return CHANGED;
     if (write || pde & <u32>D) flags |= WALK_DIRTY;
     found(cpu, (high << 32) | (pde & 0xffc00000) | (linear & 0x3ff000), flags);
-    return true;
+    return FOUND;
   }
   const pteAt = entryAddress(<u64>(pde & 0xfffff000) + ((linear >>> 10) & 0xffc));
   const pte: u32 = pteAt ? load<u32>(pteAt) : 0xffffffff;
-  if (!(pte & <u32>P)) raisePageFault(cpu, linear, access, mode, 0);
+  if (!(pte & <u32>P)) return walkFault(cpu, linear, access, mode, 0);
   let flags: u32 = 0;
   if (pde & pte & <u32>RW) flags |= WALK_WRITE;
   if (pde & pte & <u32>US) flags |= WALK_USER;
   if (pte & <u32>G && cr4 & CR4_PGE) flags |= WALK_GLOBAL;
-  if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
+  if (!permitted(cpu, access, mode, flags)) return walkFault(cpu, linear, access, mode, PF_PRESENT);
   if (!known) {
-    if (!mark32(pdeAt, pde, <u32>A)) return false;
+    if (!mark32(pdeAt, pde, <u32>A)) return CHANGED;
     rememberDirectory(cpu, region, pde);
   }
-  if (!mark32(pteAt, pte, write ? <u32>(A | D) : <u32>A)) return false;
+  if (!mark32(pteAt, pte, write ? <u32>(A | D) : <u32>A)) return CHANGED;
   if (write || pte & <u32>D) flags |= WALK_DIRTY;
   found(cpu, pte & 0xfffff000, flags);
-  return true;
+  return FOUND;
 }
 
 /** WALK_* of a page: rights of all levels, and the entry that maps it. */
@@ -214,8 +220,8 @@ function combine(upper: u64, lower: u64): u64 {
   return (upper & lower & (RW | US)) | ((upper | lower) & XD);
 }
 
-/** PAE (4.4) and 4-level paging (4.5). False: an entry changed under the walk. */
-function walk64(cpu: usize, linear: u64, access: u32, mode: u32): bool {
+/** PAE (4.4) and 4-level paging (4.5). */
+function walk64(cpu: usize, linear: u64, access: u32, mode: u32): u32 {
   const efer = load<u64>(cpu, CPU_efer);
   const long = (efer & EFER_LMA) != 0;
   const write = access == ACCESS_WRITE;
@@ -238,72 +244,74 @@ function walk64(cpu: usize, linear: u64, access: u32, mode: u32): bool {
     if (long) {
       pml4eAt = entryAddress((load<u64>(cpu, CPU_cr3) & ADDRESS) + ((linear >>> 36) & 0xff8));
       pml4e = entry64(pml4eAt);
-      if (!(pml4e & P)) raisePageFault(cpu, linear, access, mode, 0);
-      if (pml4e & (reserved | PS)) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+      if (!(pml4e & P)) return walkFault(cpu, linear, access, mode, 0);
+      if (pml4e & (reserved | PS)) return walkFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
       pdpteAt = entryAddress((pml4e & ADDRESS) + ((linear >>> 27) & 0xff8));
       pdpte = entry64(pdpteAt);
-      if (!(pdpte & P)) raisePageFault(cpu, linear, access, mode, 0);
+      if (!(pdpte & P)) return walkFault(cpu, linear, access, mode, 0);
       const wrong = pdpte & PS ? (hasPage1Gb(cpu) ? reserved | 0x3fffe000 : reserved | PS) : reserved;
-      if (pdpte & wrong) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+      if (pdpte & wrong) return walkFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
       rights = combine(pml4e, pdpte);
       if (pdpte & PS) {
         let flags = pageFlags(cpu, rights, pdpte, WALK_LARGE | WALK_HUGE);
-        if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
-        if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, write ? A | D : A)) return false;
+        if (!permitted(cpu, access, mode, flags)) return walkFault(cpu, linear, access, mode, PF_PRESENT);
+        if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, write ? A | D : A)) return CHANGED;
         if (write || pdpte & D) flags |= WALK_DIRTY;
         found(cpu, (pdpte & ADDRESS & ~0x3fffffff) | (linear & 0x3ffff000), flags);
-        return true;
+        return FOUND;
       }
     } else {
       // Loaded, and found free of reserved bits, by MOV CR3 and its like.
       pdpte = load<u64>(cpu + CPU_pdpte + ((<usize>(linear >>> 30) & 3) << 3));
-      if (!(pdpte & P)) raisePageFault(cpu, linear, access, mode, 0);
+      if (!(pdpte & P)) return walkFault(cpu, linear, access, mode, 0);
       pdpte |= A;
     }
 
     pdeAt = entryAddress((pdpte & ADDRESS) + ((linear >>> 18) & 0xff8));
     pde = entry64(pdeAt);
-    if (!(pde & P)) raisePageFault(cpu, linear, access, mode, 0);
-    if (pde & (pde & PS ? reserved | 0x1fe000 : reserved)) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+    if (!(pde & P)) return walkFault(cpu, linear, access, mode, 0);
+    if (pde & (pde & PS ? reserved | 0x1fe000 : reserved)) return walkFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
     rights = combine(rights, pde);
     if (pde & PS) {
       let flags = pageFlags(cpu, rights, pde, WALK_LARGE);
-      if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
-      if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, write ? A | D : A)) return false;
+      if (!permitted(cpu, access, mode, flags)) return walkFault(cpu, linear, access, mode, PF_PRESENT);
+      if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, write ? A | D : A)) return CHANGED;
       if (write || pde & D) flags |= WALK_DIRTY;
       found(cpu, (pde & ADDRESS & ~0x1fffff) | (linear & 0x1ff000), flags);
-      return true;
+      return FOUND;
     }
     directory = (pde & ADDRESS) | rights | P;
   }
   const pteAt = entryAddress((directory & ADDRESS) + ((linear >>> 9) & 0xff8));
   const pte = entry64(pteAt);
-  if (!(pte & P)) raisePageFault(cpu, linear, access, mode, 0);
-  if (pte & reserved) raisePageFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
+  if (!(pte & P)) return walkFault(cpu, linear, access, mode, 0);
+  if (pte & reserved) return walkFault(cpu, linear, access, mode, PF_PRESENT | PF_RESERVED);
   let flags = pageFlags(cpu, combine(directory, pte), pte, 0);
-  if (!permitted(cpu, access, mode, flags)) raisePageFault(cpu, linear, access, mode, PF_PRESENT);
+  if (!permitted(cpu, access, mode, flags)) return walkFault(cpu, linear, access, mode, PF_PRESENT);
   if (!known) {
-    if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, A)) return false;
+    if (!mark64(pml4eAt, pml4e, A) || !mark64(pdpteAt, pdpte, A) || !mark64(pdeAt, pde, A)) return CHANGED;
     rememberDirectory(cpu, region, directory);
   }
-  if (!mark64(pteAt, pte, write ? A | D : A)) return false;
+  if (!mark64(pteAt, pte, write ? A | D : A)) return CHANGED;
   if (write || pte & D) flags |= WALK_DIRTY;
   found(cpu, pte & ADDRESS, flags);
-  return true;
+  return FOUND;
 }
 
 /**
  * Walks the paging structures for an access in TLB mode `mode` (TLB_SUPERVISOR, TLB_USER, TLB_SUPERVISOR_SMAP), sets accessed and dirty
- * bits, and leaves the page in Cpu.walkPhysical, its rights in Cpu.walkFlags; or raises #PF.
+ * bits, and leaves the page in Cpu.walkPhysical, its rights in Cpu.walkFlags. False: #PF is pending, to be thrown.
  */
-function walk(cpu: usize, linear: u64, access: u32, mode: u32): void {
+function walk(cpu: usize, linear: u64, access: u32, mode: u32): bool {
   if (!(load<u64>(cpu, CPU_cr0) & CR0_PG)) {
     // All is permitted: a page that is both user's and (for SMEP and SMAP) not is said by the mode.
     found(cpu, linear & 0xfffff000, WALK_WRITE | WALK_DIRTY | (mode == TLB_USER ? WALK_USER : 0));
-    return;
+    return true;
   }
-  if (load<u64>(cpu, CPU_cr4) & CR4_PAE) while (!walk64(cpu, linear, access, mode)) {}
-  else while (!walk32(cpu, linear, access, mode)) {}
+  const wide = (load<u64>(cpu, CPU_cr4) & CR4_PAE) != 0;
+  let end = CHANGED;
+  while (end == CHANGED) end = wide ? walk64(cpu, linear, access, mode) : walk32(cpu, linear, access, mode);
+  return end == FOUND;
 }
 
 /**
@@ -342,7 +350,8 @@ export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 
   // A fault leaves it at that until the next block.
   const activity = load<u32>(cpu, CPU_activity);
   store<u32>(cpu, ACTIVITY_MMU, CPU_activity);
-  walk(cpu, linear, access, mode);
+  // Thrown from here and not from the depth of the walk: what an exception costs is the frames that it passes.
+  if (!walk(cpu, linear, access, mode)) leave();
   const physical = load<u64>(cpu, CPU_walkPhysical);
   const ram = ramOffset(physical);
   if (ram != NOT_RAM) fillTlb(cpu, mode, linear, ram & ~0xfff, load<u32>(cpu, CPU_walkFlags), fetch);
