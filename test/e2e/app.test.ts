@@ -120,7 +120,7 @@ describe.skipIf(CHROMIUM === undefined)('the app in a browser', () => {
         Number.parseFloat(await time.getByRole('row', { name }).getByRole('cell').first().innerText());
       await expect.poll(() => percent('Translated code'), SOON).toBeGreaterThan(50);
       const classes = page.getByRole('region', { name: 'Instructions by class' });
-      await expect.poll(() => classes.getByRole('row', { name: 'Innocuous' }).innerText(), SOON).toMatch(/\d[\d.]* M/);
+      await expect.poll(() => classes.getByRole('row', { name: 'Innocuous' }).innerText(), SOON).toMatch(/\d[\d.]* [MG]/);
       const translation = page.getByRole('region', { name: 'Translation' });
       await expect.poll(() => translation.innerText(), SOON).toMatch(/[1-9]\d* now, [1-9]/);
       await expect.poll(() => percent('Translated code'), SOON).toBeLessThan(20);
