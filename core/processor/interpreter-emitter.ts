@@ -1,8 +1,8 @@
 /** The emitter of the interpreter: builds one handler, `(cpu, record) -> next record or 0`. Operands come from the record at run time. */
 import type { Operand, Row } from '../spec/row.ts';
-import { ACTIVITY_INTERPRETED, CHAIN_JUMP, CHAIN_RETURN, Cpu, CS, Reach, Record, Segment, SS, TlbEntry } from '../state/index.ts';
+import { CHAIN_JUMP, CHAIN_RETURN, Cpu, CS, Reach, Record, Segment, SS, TlbEntry } from '../state/index.ts';
 import { call, FunctionBuilder, i32, i64, op, v128, type Expr, type LocalRef, type OpName, type Type } from '../wasm/index.ts';
-import { handlerCount } from './handlers.ts';
+import { activityOf } from './jumps.ts';
 import type { Emitter, Value } from './semantics/emitter.ts';
 import { integer, signed, type Width } from './semantics/widths.ts';
 import { tlbEntry } from './tlb-entry.ts';
@@ -17,12 +17,6 @@ const PAGE_MASK = i64.const(-4096);
 const loadOp = (width: Width): OpName => ({ 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load', 64: 'i64.load' })[width] as OpName;
 const storeOp = (width: Width): OpName => ({ 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' })[width] as OpName;
 
-/** Cpu.activity for the handler in slot `slot`. */
-export function activityOf(slot: Expr): Expr {
-  // A translation's slot is beyond the handlers'.
-  return i32.add(i32.const(ACTIVITY_INTERPRETED), i32.ge_u(slot, i32.const(handlerCount())));
-}
-
 export class InterpreterEmitter implements Emitter {
   readonly f: FunctionBuilder;
   readonly row: Row;
@@ -32,11 +26,13 @@ export class InterpreterEmitter implements Emitter {
   readonly #memory: boolean;
   readonly #handlerType: number;
   readonly #import: Import;
+  readonly #onward: number;
   #ea: LocalRef | undefined;
   /** Host address of an operand that is being modified. */
   readonly #host: (LocalRef | undefined)[] = [];
 
-  constructor(row: Row, variant: 0 | 16 | 32 | 64, memory: boolean, handlerType: number, imports: Import) {
+  /** `onward`: the function that goes on at `rip` (interpreter.ts). */
+  constructor(row: Row, variant: 0 | 16 | 32 | 64, memory: boolean, handlerType: number, onward: number, imports: Import) {
     this.#handlerType = handlerType;
     this.f = new FunctionBuilder(['i32', 'i32'], ['i32']);
     this.cpu = this.f.param(0);
@@ -44,6 +40,7 @@ export class InterpreterEmitter implements Emitter {
     this.row = row;
     this.#memory = memory;
     this.#import = imports;
+    this.#onward = onward;
     const first = row.operands[0]?.size;
     this.size = variant || (typeof first === 'number' && first <= 64 ? (first as Width) : 32);
   }
@@ -420,7 +417,7 @@ export class InterpreterEmitter implements Emitter {
     this.store32(O.budget, i32.sub(this.load32(O.budget), executed));
   }
 
-  /** Leaves the block, `rip` being right. */
+  /** Leaves the block, `rip` being right, to whoever called the handler. */
   leave(): void {
     this.#retire();
     this.f.return(i32.const(0));
@@ -446,7 +443,7 @@ export class InterpreterEmitter implements Emitter {
       });
     });
     f.if(i64.lt_u(i64.sub(target, this.load64(O.ripBase)), i64.const(4096)), () => this.store32(O.chain, this.record));
-    f.return(i32.const(0));
+    f.returnCall(this.#onward, [this.cpu]);
   }
 
   jump(target: Expr): void {
@@ -464,7 +461,8 @@ export class InterpreterEmitter implements Emitter {
     commit();
     this.store64(O.rip, to);
     if (this.size !== 16) this.store32(O.chain, i32.add(this.record, i32.const(this.row.family === 'jmp_rm' ? CHAIN_JUMP : CHAIN_RETURN)));
-    this.leave();
+    this.#retire();
+    this.f.returnCall(this.#onward, [this.cpu]);
   }
 
   #checkLimit(target: Expr): void {

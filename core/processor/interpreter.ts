@@ -4,11 +4,12 @@
  */
 import type { Row } from '../spec/row.ts';
 import {
-  BlockHeader, Control, Cpu, HANDLER_COUNT, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record, TRANSLATIONS,
+  BlockHeader, CHAIN_JUMP, CHAIN_RETURN, Control, Cpu, HANDLER_COUNT, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record, TRANSLATIONS,
 } from '../state/index.ts'; // prettier-ignore
 import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
 import { handlerCount, numberedRows } from './handlers.ts';
-import { activityOf, InterpreterEmitter, type Import } from './interpreter-emitter.ts';
+import { InterpreterEmitter, type Import } from './interpreter-emitter.ts';
+import { activityOf, enterBlock, findBlock, lookAround } from './jumps.ts';
 import { perform } from './semantics/perform.ts';
 
 const O = Cpu.offsets;
@@ -27,12 +28,13 @@ function checkUnit(e: InterpreterEmitter): void {
   e.f.ifRarely(bad, () => e.helper({ x87: 'checkX87', mmx: 'checkMmx', simd: 'checkSimd' }[unit], [e.record]));
 }
 
-function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, type: number, imports: Import): FunctionBuilder {
-  const e = new InterpreterEmitter(row, size, memory, type, imports);
+function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, type: number, onward: number, imports: Import): FunctionBuilder {
+  const e = new InterpreterEmitter(row, size, memory, type, onward, imports);
   checkUnit(e);
   if (row.helper) {
     if (row.end) e.store64(O.rip, e.nextRip());
     perform(e);
+    // Translated code calls these handlers and goes on after them.
     if (row.end) e.leave();
     else e.next();
   } else {
@@ -42,15 +44,40 @@ function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, type: number
   return e.f;
 }
 
+/** onward(cpu) -> i32: goes on at `rip` if it is known what is there and nothing else has to be seen to first; if not, returns to the run loop. */
+function buildOnward(type: number, imports: Import): FunctionBuilder {
+  const f = new FunctionBuilder(['i32'], ['i32']);
+  const cpu = f.param(0);
+  f.block((away) => {
+    const mode = f.let(op('i32.load', [cpu], O.codeSize));
+    lookAround(f, cpu, mode, away);
+    const rip = f.let(op('i64.load', [cpu], O.rip));
+    const block = findBlock(f, cpu, rip, mode, op('i32.load', [i32.const(0)], Control.offsets.codeHash), away);
+    const chain = f.let(op('i32.load', [cpu], O.chain));
+    f.if(chain, () => {
+      f.do('i32.store', [cpu, i32.const(0)], O.chain);
+      const distance = i64.sub(rip, op('i64.load', [cpu], O.ripBase));
+      f.if(
+        i32.and(chain, i32.const(CHAIN_RETURN | CHAIN_JUMP)),
+        () => f.call(imports('noteTarget', ['i32', 'i64'], []), [chain, distance]),
+        () => f.do('i32.store', [chain, block.record], R.target),
+      );
+    });
+    enterBlock(f, type, cpu, rip, block);
+  });
+  f.yield(i32.const(0));
+  return f;
+}
+
 /** Leaves the block at the address of this record, which was not executed. */
-function leaveHere(): FunctionBuilder {
+function leaveHere(onward: number): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32'], ['i32']);
   const cpu = f.param(0);
   const record = f.param(1);
   const rip = i64.add(op('i64.load', [cpu], O.ripBase), op('i64.load16_u', [record], R.pageOffset));
   f.do('i64.store', [cpu, i64.and(rip, op('i64.load', [cpu], O.linearMask))], O.rip);
   f.do('i32.store', [cpu, i32.sub(op('i32.load', [cpu], O.budget), op('i32.load8_u', [record], R.position))], O.budget);
-  f.return(i32.const(0));
+  f.returnCall(onward, [cpu]);
   f.unreachable();
   return f;
 }
@@ -152,7 +179,8 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
     };
     const type = module.type(['i32', 'i32'], ['i32']);
     const slots: (number | undefined)[] = Array.from({ length: handlerCount() + TRANSLATIONS });
-    const here = module.function(leaveHere());
+    const onward = module.function(buildOnward(type, imports));
+    const here = module.function(leaveHere(onward));
     slots[HANDLER_STALE] = here;
     slots[HANDLER_END] = here;
     slots[HANDLER_COUNT] = module.function(counting(type, imports));
@@ -161,8 +189,8 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
     for (const { row, base, sizes } of numberedRows())
       sizes.forEach((size, i) => {
         const both = row.modrm && !row.form;
-        if (row.form !== 'm') slots[base + 2 * i] = module.function(handler(row, size, false, type, imports));
-        if (both || row.form === 'm') slots[base + 2 * i + 1] = module.function(handler(row, size, true, type, imports));
+        if (row.form !== 'm') slots[base + 2 * i] = module.function(handler(row, size, false, type, onward, imports));
+        if (both || row.form === 'm') slots[base + 2 * i + 1] = module.function(handler(row, size, true, type, onward, imports));
       });
     module.table(slots);
     module.exportTable();

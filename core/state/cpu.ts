@@ -29,9 +29,9 @@ export const LDTR = 6;
 export const TR = 7;
 export const FLAT = 6;
 
-/** `stamp`: `Cpu.jumpStamp` when the entry was made. `record`: the block's first, whose handler was translated code. */
+/** `stamp`: `Cpu.jumpStamp` when the entry was made. `record`: the block's first. */
 export const Jump = struct('Jump', { rip: 'u64', stamp: 'u32', record: 'u32' });
-/** Direct-mapped by the low bits of RIP (core/translator/glue.ts). */
+/** Direct-mapped by a hash of RIP (core/processor/jumps.ts). */
 export const JUMPS = 8192;
 
 /**

@@ -6,6 +6,7 @@ export * from './codelock';
 export * from './codepages';
 export * from './decoder';
 export * from './blocks';
+export { noteTarget } from './branches';
 export * from './paging';
 export * from './memory';
 export * from './translated';
