@@ -66,6 +66,9 @@ export function seconds(text: string, option: string): number {
   return value;
 }
 
+/** Throws for anything but "on" and "off". */
+export const onOrOff = (text: string, option: string): boolean => oneOf(text, option, ['on', 'off']) === 'on';
+
 /** "512M", "1G", "256" (MiB): in MiB. */
 export function memorySize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?$/i.exec(text);

@@ -44,8 +44,8 @@ export function checkMachine(
   if (draft.engine === 'kvm') {
     throw new UserError('The engine "kvm" is not there yet: only "interpreter" and "translator" are.', 'engine');
   }
-  if (draft.technique === 'para' || draft.technique === 'hardware' || draft.technique === 'full') {
-    throw new UserError(`The technique "${draft.technique}" is not there yet: leave it at "automatic".`, 'technique');
+  if (draft.technique === 'para' || draft.technique === 'hardware') {
+    throw new UserError(`The technique "${draft.technique}" is not there yet: there are "automatic" and "full".`, 'technique');
   }
 }
 

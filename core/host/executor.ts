@@ -33,6 +33,8 @@ export interface GuestEngine {
   instructions(cpu: number): number;
   /** Of those, how many in user mode (CPL 3). */
   userInstructions(cpu: number): number;
+  /** Exits that the processor handled itself since the machine was made, by index in EXIT_REASONS; returns the seconds that they took in all. */
+  ownExits?(cpu: number, each: (reason: number, count: number, seconds: number) => void): number;
   /** Opcodes that were decoded and are not implemented, by name. */
   undefinedOpcodes(): ReadonlyMap<string, number>;
 }
@@ -77,6 +79,8 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
   let charged = now;
   const breath = now + BREATH;
   account.enter(RUNNING, now / 1000);
+  const note = (reason: number, count: number, seconds: number): void => account.setExits(reason, count, seconds);
+  let own = engine.ownExits?.(index, note) ?? 0;
 
   const charge = (state: VcpuState, inGuest: number): void => {
     // What was not spent in the guest is the VMM's: exits, devices, this loop.
@@ -107,7 +111,11 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
     const entered = milliseconds();
     const exit = engine.run(index, budget);
     now = milliseconds();
-    const inGuest = Math.max(0, now - entered - bus.spent * 1000);
+    const ownBefore = own;
+    own = engine.ownExits?.(index, note) ?? 0;
+    // They are timed by samples: what has been learnt of earlier ones may make the sum less.
+    const inVmm = bus.spent + Math.max(0, own - ownBefore);
+    const inGuest = Math.max(0, now - entered - inVmm * 1000);
 
     const total = engine.instructions(index);
     const retired = total - before;

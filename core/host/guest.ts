@@ -19,7 +19,9 @@ import {
 } from '../state/index.ts';
 import { openRaw, StorageError, type RawImage } from '../storage/raw.ts';
 import { Translator } from '../translator/index.ts';
+import { exitIndex } from '../vmm/bus.ts';
 import type { Exit } from '../vmm/exit.ts';
+import { FULL_REASONS, FullExits } from '../vmm/full/exits.ts';
 import { UserError } from './api.ts';
 import { asset } from './assets.ts';
 import { milliseconds } from './clock.ts';
@@ -108,6 +110,8 @@ class PcMachine implements GuestMachine {
 class PcEngine implements GuestEngine {
   readonly engine: Engine;
   readonly #cpus;
+  /** Of each vCPU, if it is fully virtualized. */
+  readonly #exits: readonly FullExits[];
 
   constructor({ memory, modules, spec, hooks, translator: options, wakeCompiler }: OpenRequest, bus: Parameters<typeof createEngine>[1]) {
     const translator =
@@ -117,6 +121,7 @@ class PcEngine implements GuestEngine {
         : undefined;
     this.engine = createEngine(memory, bus, modules as unknown as EngineModules, translator && { translator });
     this.#cpus = Array.from({ length: spec.vcpus }, (_, i) => Cpu.view(memory.buffer, CPUS + i * CPU_STRIDE));
+    this.#exits = spec.technique === 'full' ? this.#cpus.map(({ address }) => new FullExits(memory.buffer, address)) : [];
   }
 
   run(index: number, budget: number): Exit {
@@ -149,6 +154,18 @@ class PcEngine implements GuestEngine {
 
   userInstructions(index: number): number {
     return this.#cpus[index]!.userInstructions;
+  }
+
+  ownExits(index: number, each: (reason: number, count: number, seconds: number) => void): number {
+    const exits = this.#exits[index];
+    if (!exits) return 0;
+    let all = 0;
+    for (const [number, name] of FULL_REASONS.entries()) {
+      const { count, seconds } = exits.of(number);
+      each(exitIndex(name), count, seconds);
+      all += seconds;
+    }
+    return all;
   }
 
   undefinedOpcodes(): ReadonlyMap<string, number> {

@@ -5,6 +5,7 @@ import { INPUT_RING, OUTPUT_RING, places } from '../machine/places.ts';
 import { parseCpu } from '../spec/models.ts';
 import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB } from '../state/index.ts';
 import { translationStatistics } from '../translator/statistics.ts';
+import { FULL_SWITCHES } from '../vmm/full/switches.ts';
 import { UserError } from './api.ts';
 import type { MachineWindow } from './pool.ts';
 import type { MachineSpec } from './protocol.ts';
@@ -14,7 +15,8 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
   const memoryMiB = spec.memory / MIB;
   let made: ReturnType<typeof createMachine>;
   try {
-    made = createMachine({ memoryMiB, vcpus: spec.vcpus, cpu: parseCpu(spec.cpu ?? '') });
+    const full = spec.technique === 'full' ? (spec.full ?? FULL_SWITCHES) : undefined;
+    made = createMachine({ memoryMiB, vcpus: spec.vcpus, cpu: parseCpu(spec.cpu ?? ''), full });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new UserError(`A VM with ${memoryMiB} MiB of memory cannot be made here: ${why}.`, 'memory');

@@ -1,6 +1,7 @@
 /** The messages between the host's main thread and a pCPU thread. */
 import type { Stop } from '../scheduler/dispatcher.ts';
-import type { Disk, Engine, Source } from './api.ts';
+import type { FullSwitches } from '../vmm/full/switches.ts';
+import type { Disk, Engine, Source, Technique } from './api.ts';
 import type { Outcome } from './executor.ts';
 
 /** What a machine is built from: plain data. */
@@ -13,6 +14,10 @@ export interface MachineSpec {
   readonly cpu?: string;
   /** Absent: the interpreter. */
   readonly engine?: Engine;
+  /** Absent or `automatic`: the guest runs bare on the processor model. */
+  readonly technique?: Technique | 'automatic';
+  /** Of the technique `full`; absent: all on. */
+  readonly full?: FullSwitches;
   readonly disks: readonly Disk[];
   readonly serials: number;
   /** isa-debug-exit and pc-testdev. */

@@ -25,6 +25,7 @@ export const specOf = (definition: VmDefinition): MachineSpec => ({
   vcpus: definition.vcpus,
   cpu: definition.cpu,
   engine: definition.engine,
+  technique: definition.technique,
   disks: definition.disks,
   serials: definition.serials,
 });

@@ -1,5 +1,6 @@
 /** Makes a machine's memory: allocated, laid out, with the identity of its vCPUs; firmware then loads a system. */
 import { CPU_STRIDE, CPUS, Control, Cpu, MAGIC, MIB, type Layout, RAM_MAX, VERSION, layout } from '../state/index.ts';
+import { fullBits, type FullSwitches } from '../vmm/full/switches.ts';
 import { type CpuChoice, cpuidLeaves, featureWords } from '../spec/models.ts';
 
 export const VCPUS_MAX = 32;
@@ -10,6 +11,8 @@ export interface MachineOptions {
   readonly memoryMiB: number;
   readonly vcpus: number;
   readonly cpu: CpuChoice;
+  /** The guest is fully virtualized; absent: it runs bare on the processor model. */
+  readonly full?: FullSwitches;
 }
 
 export interface CreatedMachine {
@@ -20,7 +23,7 @@ export interface CreatedMachine {
 const FOUR_GIB = 2 ** 32;
 
 /** Throws a RangeError for sizes that no machine has, and whatever the host throws if it has not that much memory. */
-export function createMachine({ memoryMiB, vcpus, cpu }: MachineOptions): CreatedMachine {
+export function createMachine({ memoryMiB, vcpus, cpu, full }: MachineOptions): CreatedMachine {
   if (!Number.isInteger(memoryMiB) || memoryMiB < 2 || memoryMiB * MIB > RAM_MAX)
     throw new RangeError(`a machine has 2 to ${RAM_MAX / MIB} MiB of memory, not ${memoryMiB}`);
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > VCPUS_MAX)
@@ -51,6 +54,7 @@ export function createMachine({ memoryMiB, vcpus, cpu }: MachineOptions): Create
   control.ramSize = place.ramSize;
   control.ramLow = place.ramLow;
   control.tscHz = TSC_HZ;
+  control.full = fullBits(full);
   for (let i = 0; i < vcpus; i++) identify(memory.buffer, i, vcpus, cpu);
   return { memory, layout: place };
 }

@@ -3,7 +3,7 @@ import type { Operand, Row } from '../spec/row.ts';
 import {
   Cpu, FS, HANDLER_END, HANDLER_FIRST, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, PREFIX_LOCK, PREFIX_REP, PREFIX_REPNE, Reach, Record,
 } from '../state/index.ts'; // prettier-ignore
-import { handlerRow } from './handlers.ts';
+import { handlerRow, nativeHandler } from './handlers.ts';
 
 const O = Cpu.offsets;
 const R = Record.offsets;
@@ -162,6 +162,6 @@ export function disassemble(view: DataView, record: number, handler: number, add
     );
   const found = handlerRow(handler);
   if (!found) return '(translated)';
-  const slot = handler - found.base;
+  const slot = nativeHandler(handler) - found.base;
   return new Text(view, record, found.row, found.sizes[slot >> 1]!, (slot & 1) === 1, address).text();
 }

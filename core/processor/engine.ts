@@ -24,6 +24,8 @@ export interface Helpers {
   /** To be called after segments, CR0, EFER or RFLAGS.VM were set from outside. */
   updateReach(cpu: number): void;
   updateTlbMode(cpu: number): void;
+  /** Makes the vCPU what the guest believes it to be, until it runs again (full virtualization). */
+  uncompress(cpu: number): void;
   /** Empties the TLB, whatever was there. */
   resetTlb(cpu: number): void;
   flushTlb(cpu: number, keepGlobal: number): void;
@@ -93,6 +95,7 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
       during(cpu, ACTIVITY_DEVICE, () => bus.writeMmio(cpu, low >>> 0, high >>> 0, size, value >>> 0)),
     acknowledgeInterrupt: (cpu: number) => during(cpu, ACTIVITY_DEVICE, () => bus.acknowledgeInterrupt(cpu)),
     tsc: (cpu: number) => bus.tsc(cpu),
+    clock: () => performance.now(),
     taskPriority: (cpu: number, value: number) => during(cpu, ACTIVITY_DEVICE, () => bus.taskPriority(cpu, value)),
     readTaskPriority: (cpu: number) => bus.readTaskPriority(cpu),
     apicMsr: (cpu: number, msr: number, low: number, high: number) =>

@@ -24,6 +24,7 @@ export class InterpreterEmitter implements Emitter {
   readonly cpu: LocalRef;
   readonly record: LocalRef;
   readonly #memory: boolean;
+  readonly #callout: number | undefined;
   readonly #handlerType: number;
   readonly #import: Import;
   readonly #onward: number;
@@ -31,8 +32,17 @@ export class InterpreterEmitter implements Emitter {
   /** Host address of an operand that is being modified. */
   readonly #host: (LocalRef | undefined)[] = [];
 
-  /** `onward`: the function that goes on at `rip` (interpreter.ts). */
-  constructor(row: Row, variant: 0 | 16 | 32 | 64, memory: boolean, handlerType: number, onward: number, imports: Import) {
+  /** `onward`: the function that goes on at `rip` (interpreter.ts). `callout`: VMM_*; the row's helper works on the vCPU as the guest believes it to be. */
+  constructor(
+    row: Row,
+    variant: 0 | 16 | 32 | 64,
+    memory: boolean,
+    handlerType: number,
+    onward: number,
+    imports: Import,
+    callout?: number,
+  ) {
+    this.#callout = callout;
     this.#handlerType = handlerType;
     this.f = new FunctionBuilder(['i32', 'i32'], ['i32']);
     this.cpu = this.f.param(0);
@@ -474,7 +484,12 @@ export class InterpreterEmitter implements Emitter {
 
   helper(name: string, args: readonly Expr[]): void {
     this.store32(O.current, this.record);
-    this.f.call(this.#import(name, ['i32', ...args.map((a) => a.type)], []), [this.cpu, ...args]);
+    const call = (helper: string, ...given: readonly Expr[]): void =>
+      this.f.call(this.#import(helper, ['i32', ...given.map((a) => a.type)], []), [this.cpu, ...given]);
+    const callout = name === this.row.helper ? this.#callout : undefined;
+    if (callout !== undefined) call('enterVmm', i32.const(callout));
+    call(name, ...args);
+    if (callout !== undefined) call('leaveVmm');
   }
 
   helperValue(name: string, args: readonly Expr[], result: 'i32' | 'i64' | 'f64' | 'v128'): LocalRef {

@@ -7,7 +7,7 @@ import {
   BlockHeader, CHAIN_JUMP, CHAIN_RETURN, Control, Cpu, HANDLER_COUNT, HANDLER_END, HANDLER_STALE, HANDLER_TOO_LONG, HANDLER_UNDEFINED, Record, TRANSLATIONS,
 } from '../state/index.ts'; // prettier-ignore
 import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type Type } from '../wasm/index.ts';
-import { handlerCount, numberedRows } from './handlers.ts';
+import { handlerCount, numberedRows, specialHandlers } from './handlers.ts';
 import { InterpreterEmitter, type Import } from './interpreter-emitter.ts';
 import { activityOf, enterBlock, findBlock, lookAround } from './jumps.ts';
 import { perform } from './semantics/perform.ts';
@@ -28,8 +28,11 @@ function checkUnit(e: InterpreterEmitter): void {
   e.f.ifRarely(bad, () => e.helper({ x87: 'checkX87', mmx: 'checkMmx', simd: 'checkSimd' }[unit], [e.record]));
 }
 
-function handler(row: Row, size: 0 | 16 | 32 | 64, memory: boolean, type: number, onward: number, imports: Import): FunctionBuilder {
-  const e = new InterpreterEmitter(row, size, memory, type, onward, imports);
+/** Makes a handler; `callout`: VMM_*, if it is the call-out of the instruction. */
+type Make = (row: Row, size: 0 | 16 | 32 | 64, memory: boolean, callout?: number) => FunctionBuilder;
+
+function handler(e: InterpreterEmitter): FunctionBuilder {
+  const { row } = e;
   checkUnit(e);
   if (row.helper) {
     if (row.end) e.store64(O.rip, e.nextRip());
@@ -186,11 +189,17 @@ export function buildInterpreter(): Uint8Array<ArrayBuffer> {
     slots[HANDLER_COUNT] = module.function(counting(type, imports));
     slots[HANDLER_UNDEFINED] = module.function(faulting(imports, 'undefinedInstruction', 'record'));
     slots[HANDLER_TOO_LONG] = module.function(faulting(imports, 'generalProtection', i32.const(0)));
-    for (const { row, base, sizes } of numberedRows())
+    const make: Make = (row, size, memory, callout) => handler(new InterpreterEmitter(row, size, memory, type, onward, imports, callout));
+    const special = specialHandlers();
+    for (const { row, base, sizes, callout } of numberedRows())
       sizes.forEach((size, i) => {
+        const put = (slot: number, memory: boolean): void => {
+          slots[slot] = module.function(make(row, size, memory));
+          if (callout) slots[slot + special.callouts - special.first] = module.function(make(row, size, memory, callout.reason));
+        };
         const both = row.modrm && !row.form;
-        if (row.form !== 'm') slots[base + 2 * i] = module.function(handler(row, size, false, type, onward, imports));
-        if (both || row.form === 'm') slots[base + 2 * i + 1] = module.function(handler(row, size, true, type, onward, imports));
+        if (row.form !== 'm') put(base + 2 * i, false);
+        if (both || row.form === 'm') put(base + 2 * i + 1, true);
       });
     module.table(slots);
     module.exportTable();

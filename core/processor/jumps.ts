@@ -30,7 +30,10 @@ export function jumpEntry(cpu: LocalRef, low: Expr): Expr {
 export function lookAround(f: FunctionBuilder, cpu: LocalRef, mode: Expr, away: Label): void {
   const load = (offset: number): Expr => op('i32.load', [cpu], offset);
   // An interrupt that is masked may wait.
-  const masked = i32.and(i32.eq(load(O.event), i32.const(EVENT_INTERRUPT)), i32.eqz(i32.and(load(O.eflags), i32.const(EFLAGS_IF))));
+  const masked = i32.and(
+    i32.eq(load(O.event), i32.const(EVENT_INTERRUPT)),
+    i32.eqz(i32.and(i32.xor(load(O.eflags), load(O.masked)), i32.const(EFLAGS_IF))),
+  );
   const event = i32.and(load(O.event), i32.sub(masked, i32.const(1)));
   const debug = i32.and(load(O.dr + 7 * 8), i32.const(0xff));
   const waiting = [O.halted, O.interruptShadow, O.stepping].reduce((e, offset) => i32.or(e, load(offset)), i32.or(event, debug));

@@ -6,7 +6,8 @@
  */
 import { FEATURES, type Feature } from '../spec/cpuid.ts';
 import type { Operand, Row } from '../spec/row.ts';
-import { numberedRows, type NumberedRow } from './handlers.ts';
+import { CALLOUT_ENTRY, CALLOUT_PRIVILEGED, CALLOUT_SENSITIVE } from './callouts.ts';
+import { numberedRows, specialHandlers, type NumberedRow } from './handlers.ts';
 
 /** Constants that the generated file hands on to the decoder. */
 export const OPCODE_CONSTANTS = {
@@ -69,6 +70,12 @@ export const OPCODE_CONSTANTS = {
   RM_REGISTER: 8,
   /** The register is in the opcode's low bits. */
   REG_OPCODE: 16,
+
+  // SPECIALS, a byte for each handler from SPECIAL_FIRST to SPECIAL_CALLOUTS: CALLOUT_*, and GROUP_* above SPECIAL_GROUP bits.
+  CALLOUT_PRIVILEGED,
+  CALLOUT_SENSITIVE,
+  CALLOUT_ENTRY,
+  SPECIAL_GROUP: 4,
 
   // CANDIDATE_EXTRA: what `Record.extra` is.
   EXTRA_SECOND: 0,
@@ -187,6 +194,10 @@ const specific = ({ row }: NumberedRow): number =>
 export interface OpcodeTables {
   readonly index: readonly number[];
   readonly candidates: readonly number[];
+  /** Of handlers with call-outs: where they and the call-outs begin, and SPECIALS. */
+  readonly first: number;
+  readonly callouts: number;
+  readonly specials: readonly number[];
 }
 
 export function opcodeTables(): OpcodeTables {
@@ -201,5 +212,9 @@ export function opcodeTables(): OpcodeTables {
     for (const numbered of of.toSorted((a, b) => specific(b) - specific(a))) candidates.push(...candidate(numbered, opcode & 0xff));
     index.push(candidates.length / C.CANDIDATE_SIZE);
   });
-  return { index, candidates };
+  const { first, callouts } = specialHandlers();
+  const specials = Array.from({ length: callouts - first }, () => 0);
+  for (const { base, sizes, callout } of numberedRows())
+    if (callout) specials.fill(callout.kind | (callout.group << C.SPECIAL_GROUP), base - first, base - first + 2 * sizes.length);
+  return { index, candidates, first, callouts, specials };
 }

@@ -2,7 +2,9 @@
  * The state of one vCPU in machine memory. Everything that executes guest code gets the byte address of this structure as its first
  * parameter (`cpu`) and keeps nothing of its own. Sections are of the Intel SDM unless said otherwise.
  */
+import { Record } from './code.ts';
 import { struct } from './struct.ts';
+import { VMM_EXITS } from './vmm.ts';
 
 /** A segment register with its hidden part (vol. 3A, 3.4.3). `attributes` are the descriptor's bits 40..47 and 52..55 in bits 0..7 and
  *  12..15, as VT-x stores them (vol. 3C, table 24-2); bit 16 set: unusable (null). */
@@ -208,6 +210,31 @@ export const Cpu = struct('Cpu', {
   jumps: ['v128', JUMPS],
   /** While it runs, `Translations.epoch` as the run began; else 0. */
   epoch: 'u32',
+
+  // -- full virtualization (core/vmm/full): what is physical and what the guest believes, where the two are not the same
+  /**
+   * 1: compressed. `cpl`, CS, SS and `eflags` are physical: what the guest takes for ring 0 is ring 1, IF is set, IOPL is 0. In a vCPU that is not
+   * compressed everything is as the guest believes, and `lowered`, `masked` and `virtualIopl` are 0.
+   */
+  compressed: 'u32',
+  /** 1: ring 1 is what the guest believes to be ring 0; 0: the guest's own ring 1. */
+  lowered: 'u32',
+  /** EFLAGS.IF, where the guest believes that it is clear. */
+  masked: 'u32',
+  /** EFLAGS.IOPL as the guest believes it is. */
+  virtualIopl: 'u32',
+  /** The record of an instruction that raised #GP and is to be emulated; then, until that begins, 1; else 0. */
+  trapped: 'u32',
+  /** VMM_* of the exit that is being timed. */
+  exitReason: 'u32',
+  /** The host's clock (milliseconds) at its beginning; 0: none is timed. */
+  exitBegan: 'f64',
+  /** By VMM_*: exits; how many of them were timed; how long these took in all, in milliseconds. */
+  exits: ['u64', VMM_EXITS],
+  exitsTimed: ['u64', VMM_EXITS],
+  exitsTime: ['f64', VMM_EXITS],
+  /** The instruction that is emulated, and the end of a block after it. */
+  emulated: [Record, 2],
 });
 
 /** CR0.EM and CR0.TS are clear: x87 instructions do not raise #NM. */
@@ -216,6 +243,8 @@ export const FACT_X87 = 1;
 export const FACT_SIMD = 2;
 /** 32-bit code in a CS with base 0 and limit 4 GiB, with a 32-bit stack. */
 export const FACT_FLAT = 4;
+/** The vCPU is compressed, whenever it executes guest code. */
+export const FACT_COMPRESSED = 8;
 /** FACT_SEGMENT << ES, CS, SS or DS: base 0, limit 4 GiB, may be read and written. */
 export const FACT_SEGMENT = 16;
 

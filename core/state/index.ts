@@ -4,3 +4,4 @@ export * from './tlb.ts';
 export * from './code.ts';
 export * from './translation.ts';
 export * from './machine.ts';
+export * from './vmm.ts';

@@ -59,6 +59,8 @@ export const Control = struct('Control', {
   generation: 'u32',
   /** Instructions a decoded block has at most; 0: as many as fit. With 1, a run ends after exactly as many instructions as it is told. */
   blockMost: 'u32',
+  /** FULL_*: the switches of full virtualization; 0: the guest runs bare. Set before anything is decoded. */
+  full: 'u32',
 });
 
 export const MAGIC = 0x52494e47;

@@ -1,5 +1,5 @@
 /** Decoded code as the translator sees it: instructions, from records. */
-import { handlerRow, handlerCount } from '../processor/handlers.ts';
+import { handlerRow, handlerCount, isCallout, nativeHandler } from '../processor/handlers.ts';
 import { families } from '../processor/semantics/index.ts';
 import {
   BlockHeader, BranchTarget, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_FIRST, Record,
@@ -51,13 +51,14 @@ export class Code {
     const handler = this.handler(record);
     const offset = base + v.getUint16(record + R.pageOffset, true);
     const length = v.getUint8(record + R.length);
-    const common = { record, handler, offset, length, position: v.getUint8(record + R.position) };
+    const common = { record, handler, callout: undefined, offset, length, position: v.getUint8(record + R.position) };
     const left: Instruction = { ...common, row: undefined, size: 0, memory: false, target: undefined, end: true, returns: false };
     if (handler < HANDLER_FIRST) return left;
     const found = handlerRow(handler);
     if (!found) return left;
     const { row } = found;
-    const slot = handler - found.base;
+    const slot = nativeHandler(handler) - found.base;
+    const callout = isCallout(handler) ? found.callout?.reason : undefined;
     const size = found.sizes[slot >> 1]!;
     if (row.helper) {
       const known = EFFECTS.has(row.helper);
@@ -72,7 +73,7 @@ export class Code {
     }
     const jump = !row.helper && JUMPS.has(row.family);
     const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;
-    return { ...common, row: found, size, memory: (slot & 1) === 1, target, end: row.end && !row.helper, returns: false };
+    return { ...common, callout, row: found, size, memory: (slot & 1) === 1, target, end: row.end && !row.helper, returns: false };
   }
   /** Where a near return or indirect branch has gone, as distances from the beginning of its page; the last that came new is first. */
   targets(record: number): number[] {

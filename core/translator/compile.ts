@@ -1,7 +1,7 @@
 /** From a region to one WebAssembly function, and from functions to a module. */
 import { registerName } from '../processor/disassemble.ts';
 import {
-  ACTIVITY_INTERPRETED, BlockHeader, CODE_64, Cpu, CS, DS, ES, FACT_FLAT, FACT_SEGMENT, FACT_SIMD, FACT_X87, Reach, Record, SS,
+  ACTIVITY_INTERPRETED, BlockHeader, CODE_64, Cpu, CS, DS, ES, FACT_COMPRESSED, FACT_FLAT, FACT_SEGMENT, FACT_SIMD, FACT_X87, Reach, Record, SS,
 } from '../state/index.ts'; // prettier-ignore
 import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
 import { Accesses } from './access.ts';
@@ -40,7 +40,7 @@ export function buildRegion(
   const f = new FunctionBuilder(['i32', 'i32'], ['i32'], true);
   const cpu = f.param(0);
   const long = region.mode === CODE_64;
-  const { touched, written, simd, x87, segments, repeats } = usage(region, view);
+  const { touched, written, simd, x87, segments, repeats, callouts } = usage(region, view);
   const gprType = long ? 'i64' : 'i32';
   const gpr = Array.from({ length: 16 }, (_, n) => (touched.has(n) ? f.local(gprType, registerName(n, long ? 64 : 32)) : undefined));
   const locals = <T extends string>(type: Type, ...names: T[]) =>
@@ -52,7 +52,7 @@ export function buildRegion(
 
   // -- what must hold for this translation; else the interpreter does the block
   const load = (offset: number): Expr => op('i32.load', [cpu], offset);
-  let facts = (simd ? FACT_SIMD : 0) | (x87 ? FACT_X87 : 0);
+  let facts = (simd ? FACT_SIMD : 0) | (x87 ? FACT_X87 : 0) | (callouts ? FACT_COMPRESSED : 0);
   if (!long) {
     facts |= FACT_FLAT | (FACT_SEGMENT << SS);
     for (const s of [ES, CS, DS]) if (segments.has(O.reach + s * Reach.size)) facts |= FACT_SEGMENT << s;

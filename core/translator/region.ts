@@ -14,6 +14,8 @@ export interface Instruction {
   readonly returns: boolean;
   /** The interpreter's. */
   readonly handler: number;
+  /** VMM_*, if it is a call-out: done on the vCPU as the guest believes it to be. */
+  readonly callout: number | undefined;
   readonly size: 0 | 16 | 32 | 64;
   readonly memory: boolean;
   /** Offset of a direct branch's target. */

@@ -33,6 +33,8 @@ export interface Usage {
   readonly x87: boolean;
   /** There are string instructions. */
   readonly repeats: boolean;
+  /** There are call-outs. */
+  readonly callouts: boolean;
   /** Offsets of the `Reach` of segments (not FS and GS) that operands lie in, with how far: bit 0 read, bit 1 written. */
   readonly segments: ReadonlySet<number>;
 }
@@ -45,6 +47,7 @@ export function usage(region: Region, view: DataView): Usage {
   let repeats = false;
   let simd = false;
   let x87 = false;
+  let callouts = false;
   const mark = (set: Set<number>, slot: number): void => {
     if (slot < GPR_END) set.add((slot - O.gpr) >> 3);
   };
@@ -60,6 +63,7 @@ export function usage(region: Region, view: DataView): Usage {
     for (const i of block.instructions) {
       if (!i.row) continue;
       const { row } = i.row;
+      callouts ||= i.callout !== undefined;
       for (const field of [R.reg, R.base, R.index]) mark(touched, view.getUint16(i.record + field, true));
       for (const o of row.operands) if (o.kind === 'fixed') touched.add(o.size === 8 && o.register >= 4 ? o.register - 4 : o.register);
       const segment = view.getUint16(i.record + R.segment, true);
@@ -85,5 +89,5 @@ export function usage(region: Region, view: DataView): Usage {
         if (n === 0 ? !READERS.has(row.family) : row.family === 'xchg' || row.family === 'xadd') operand(i, o);
       });
     }
-  return { touched, written: exposed ? touched : written, simd, x87, segments, repeats };
+  return { touched, written: exposed ? touched : written, simd, x87, segments, repeats, callouts };
 }

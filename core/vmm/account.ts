@@ -105,6 +105,12 @@ export class Account {
     this.#cells[COSTS + reason]! += seconds;
   }
 
+  /** All exits of a reason since the start, for those that are counted elsewhere. */
+  setExits(reason: number, count: number, seconds: number): void {
+    this.#cells[COUNTS + reason] = count;
+    this.#cells[COSTS + reason] = seconds;
+  }
+
   /** Instructions retired since the start. */
   set instructions(value: number) {
     this.#cells[INSTRUCTIONS] = value;

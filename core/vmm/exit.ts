@@ -3,6 +3,7 @@
  * taken inside a call from the engine and resume where they were (port and memory I/O, the interrupt that is acknowledged); some end `run`.
  */
 import type { ProcessorBus } from '../bus/processor.ts';
+import { FULL_REASONS, type FullReason } from './full/exits.ts';
 
 export type Exit =
   | { readonly reason: 'io-in'; readonly port: number; readonly size: number }
@@ -24,6 +25,8 @@ export type Exit =
   | { readonly reason: 'kick' }
   /** INIT was signalled. */
   | { readonly reason: 'init' }
+  /** Full virtualization's: emulated where they arise (core/processor/assembly/monitor.ts), and counted. */
+  | { readonly reason: FullReason }
   /** Triple fault. */
   | { readonly reason: 'shutdown' }
   /** The core itself is wrong: a case that must not happen. */
@@ -32,7 +35,7 @@ export type Exit =
 export type ExitReason = Exit['reason'];
 
 /** The order of the counters in shared memory. */
-export const EXIT_REASONS = [
+export const EXIT_REASONS: readonly ExitReason[] = [
   'io-in',
   'io-out',
   'mmio-read',
@@ -47,10 +50,8 @@ export const EXIT_REASONS = [
   'init',
   'shutdown',
   'internal',
-] as const satisfies readonly ExitReason[];
-
-// Every reason has its counter: this fails to compile when one is missing.
-true satisfies ExitReason extends (typeof EXIT_REASONS)[number] ? true : never;
+  ...FULL_REASONS,
+];
 
 /** What comes after an exit. */
 export type Verdict =
@@ -104,5 +105,7 @@ export function handleExit(exit: Exit, cpu: number, bus: ProcessorBus): Verdict 
       return { next: 'crash', status: 'triple-fault', detail: 'triple fault' };
     case 'internal':
       return { next: 'crash', status: 'internal', detail: exit.detail };
+    default:
+      return DONE;
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ProcessorBus } from '../bus/processor.ts';
 import { Account, ACCOUNT_SIZE, BLOCKED, HALTED, READY, RUNNING } from './account.ts';
 import { exitIndex, monitor } from './bus.ts';
+import { FULL_REASONS } from './full/exits.ts';
 import { EXIT_REASONS, handleExit, type Exit } from './exit.ts';
 
 /** A board that says what was done to it. */
@@ -40,6 +41,8 @@ describe('handleExit', () => {
     [{ reason: 'budget' }, { next: 'yield' }],
     [{ reason: 'kick' }, { next: 'yield' }],
     [{ reason: 'init' }, { next: 'reset' }],
+    // Emulated by the processor, and only counted here.
+    ...FULL_REASONS.map((reason): [Exit, ReturnType<typeof handleExit>] => [{ reason }, { next: 'resume', value: 0 }]),
     [{ reason: 'shutdown' }, { next: 'crash', status: 'triple-fault', detail: 'triple fault' }],
     [
       { reason: 'internal', detail: 'x' },

@@ -8,7 +8,7 @@ export interface Choice {
 }
 
 /** What this version can run. A technique joins when its VMM does. */
-const BUILT: ReadonlySet<Choice['technique']> = new Set(['automatic']);
+const BUILT: ReadonlySet<Choice['technique']> = new Set(['automatic', 'full']);
 
 export function techniques(host: Pick<HostInfo, 'kvm'> | undefined): Choice[] {
   return (['automatic', 'full', 'para', 'hardware'] as const).map((technique) => {

@@ -11,6 +11,7 @@ const OWN = new Set([
   'flagResult', 'flagAux', 'flagA', 'flagB', 'jumps', 'jumpStamp', 'jumpGeneration', 'ripBase', 'chain', 'current', 'budget', 'event', 'interruptShadow', 'faultVector', 'faultError', 'faultHasError',
   'bounce', 'bounceAddress', 'bouncePhysical', 'bounceSize', 'bounceKind', 'walkPhysical', 'walkFlags', 'instructions',
   'budgetMark', 'shadowBudget', 'activity', 'endedInterpreted', 'endedTranslated',
+  'exitReason', 'exitBegan', 'exits', 'exitsTimed', 'exitsTime', 'emulated',
 ]); // prettier-ignore
 
 /** Byte ranges of what is left. */

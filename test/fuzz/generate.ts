@@ -11,6 +11,8 @@ export interface Options {
   readonly bits?: Bits;
   /** Instructions after which a program is over. */
   readonly most?: number;
+  /** FULL_*: programs run fully virtualized on the tested engine, and bare on the reference. */
+  readonly full?: number;
 }
 
 /** What a program is about: weights of its chunks. */

@@ -44,15 +44,18 @@ export class FuzzMachine {
   /** What the machine outside of RAM has come to see. */
   outside = 0;
 
-  /** `blockMost`: see Control. */
-  constructor(modules: EngineModules, options: EngineOptions = {}, blockMost = 0) {
+  readonly #full: number;
+
+  /** `blockMost`, `full`: see Control. */
+  constructor(modules: EngineModules, options: EngineOptions = {}, blockMost = 0, full = 0) {
+    this.#full = full;
     const { pages, ram, ...places } = layout(1, MIB);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.ram = ram;
     this.bytes = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
     this.#control = Control.view(memory.buffer, 0);
-    Object.assign(this.#control, { ...places, ram, magic: MAGIC, version: VERSION, cpus: CPUS, blockMost });
+    Object.assign(this.#control, { ...places, ram, magic: MAGIC, version: VERSION, cpus: CPUS, blockMost, full });
     this.state = Cpu.view(memory.buffer, CPUS);
     this.state.features.fill(0xffffffff);
     this.engine = createEngine(memory, this.#bus(), modules, options);
@@ -226,6 +229,11 @@ export class FuzzMachine {
   run(budget: number): number {
     this.exit = this.engine.run(CPUS, budget);
     const { state } = this;
+    // What the guest believes it to be is what counts.
+    if (this.#full) {
+      this.engine.helpers.uncompress(CPUS);
+      this.engine.helpers.updateReach(CPUS);
+    }
     this.retired += budget - state.budget;
     // As core/host does.
     if (state.cpl === 3) state.userInstructions += state.budgetMark - state.budget;

@@ -1,8 +1,9 @@
-/** `npm run fuzz -- [--programs 1000000] [--seed 1] [--mode 32|64] [--workers 1] [--most 3000]`: ends at the first difference, with status 1. */
+/** `npm run fuzz -- [--programs 1000000] [--seed 1] [--mode 32|64] [--workers 1] [--most 3000] [--full]`: ends at the first difference, with status 1. */
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { buildCore, readModule } from '../../build/core.ts';
 import { compileModules } from '../../core/processor/engine.ts';
+import { FULL_ADAPT, FULL_ON, FULL_TRANSLATE } from '../../core/state/index.ts';
 import type { Options } from './generate.ts';
 import { none, Search, type Totals } from './search.ts';
 
@@ -43,11 +44,13 @@ async function main(): Promise<void> {
       mode: { type: 'string' },
       workers: { type: 'string', default: '1' },
       most: { type: 'string', default: '3000' },
+      full: { type: 'boolean', default: false },
     },
   });
   if (values.mode !== undefined && values.mode !== '32' && values.mode !== '64') throw new Error(`--mode is 32 or 64, not ${values.mode}`);
   const workers = Number(values.workers);
-  const options: Options = { most: Number(values.most), ...(values.mode ? { bits: Number(values.mode) as 32 | 64 } : {}) };
+  const full = values.full ? FULL_ON | FULL_TRANSLATE | FULL_ADAPT : 0;
+  const options: Options = { full, most: Number(values.most), ...(values.mode ? { bits: Number(values.mode) as 32 | 64 } : {}) };
   await buildCore();
   const totals = Array.from({ length: workers }, none);
   const began = performance.now();

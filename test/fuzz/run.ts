@@ -2,8 +2,8 @@
  * Runs a program on two engines and compares them. The tested one stops where it likes; the reference, whose blocks have one instruction each,
  * then goes exactly as far. Interrupts from outside come at these stops, to both.
  */
-import type { EngineModules } from '../../core/processor/engine.ts';
-import { EXIT_BUDGET, EXIT_HALT, EXIT_SHUTDOWN } from '../../core/state/index.ts';
+import type { EngineModules, TranslatorHost } from '../../core/processor/engine.ts';
+import { EXIT_BUDGET, EXIT_HALT, EXIT_SHUTDOWN, VMM_EXITS } from '../../core/state/index.ts';
 import { numbers } from '../../core/translator/testing.ts';
 import { Translator } from '../../core/translator/translator.ts';
 import { assemble, type Layout } from './assembler.ts';
@@ -19,6 +19,8 @@ export interface Outcome {
   /** Events that the kernel saw. */
   readonly events: number;
   readonly stops: number;
+  /** To the VMM of full virtualization. */
+  readonly exits: number;
   /** How it ended. */
   readonly exit: number;
 }
@@ -35,11 +37,12 @@ export class Pair {
   /** What TranslatorOptions say: changed from program to program. */
   readonly #options = { after: 1, batch: 1, onRegion: () => void this.regions++ };
 
-  constructor(modules: EngineModules) {
+  /** `full`: FULL_*, of the tested machine: its guest is fully virtualized. */
+  constructor(modules: EngineModules, full = 0) {
     this.reference = new FuzzMachine(modules, {}, 1);
-    this.tested = new FuzzMachine(modules, {
-      translator: (host) => new Translator({ ...host, note: (text) => void this.notes.push(text) }, this.#options),
-    });
+    const translator = (host: TranslatorHost): Translator =>
+      new Translator({ ...host, note: (text) => void this.notes.push(text) }, this.#options);
+    this.tested = new FuzzMachine(modules, { translator }, 0, full);
   }
 
   /** undefined: the program cannot be laid out. */
@@ -60,6 +63,7 @@ export class Pair {
       retired: tested.retired,
       events: tested.view.getUint32(tested.ram + P.EVENTS, true),
       stops,
+      exits: Array.from({ length: VMM_EXITS }, (_, reason) => tested.state.exits.get(reason)).reduce((sum, n) => sum + n, 0),
       exit: tested.exit,
     });
     for (;;) {

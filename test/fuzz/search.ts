@@ -12,12 +12,14 @@ export interface Totals {
   instructions: number;
   events: number;
   regions: number;
+  /** To the VMM of full virtualization. */
+  exits: number;
   /** Programs that ended by HLT, and by a triple fault. */
   halted: number;
   shutdowns: number;
 }
 
-export const none = (): Totals => ({ programs: 0, instructions: 0, events: 0, regions: 0, halted: 0, shutdowns: 0 });
+export const none = (): Totals => ({ programs: 0, instructions: 0, events: 0, regions: 0, exits: 0, halted: 0, shutdowns: 0 });
 
 /** After so many programs a new pair of machines is made: what failed may have come from any before it. */
 const PROGRAMS_A_PAIR = 4000;
@@ -32,13 +34,13 @@ export class Search {
   constructor(modules: EngineModules, options: Options = {}) {
     this.#modules = modules;
     this.#options = options;
-    this.#pair = new Pair(modules);
+    this.#pair = new Pair(modules, options.full);
   }
 
   /** Runs one program; undefined if all is well, else the whole story. */
   run(seed: number): string | undefined {
     if (this.#history.length >= PROGRAMS_A_PAIR) {
-      this.#pair = new Pair(this.#modules);
+      this.#pair = new Pair(this.#modules, this.#options.full);
       this.#history = [];
     }
     const program = generate(seed, this.#options);
@@ -49,6 +51,7 @@ export class Search {
     totals.programs++;
     totals.instructions += outcome.retired;
     totals.events += outcome.events;
+    totals.exits += outcome.exits;
     totals.regions += this.#pair.regions - before;
     if (outcome.exit === 2) totals.halted++;
     if (outcome.exit === 4) totals.shutdowns++;
@@ -59,7 +62,7 @@ export class Search {
 
   /** A pair that has just run the last `count` programs before. */
   #after(count: number): Pair {
-    const pair = new Pair(this.#modules);
+    const pair = new Pair(this.#modules, this.#options.full);
     for (const seed of count > 0 ? this.#history.slice(-count) : []) pair.run(generate(seed, this.#options));
     return pair;
   }

@@ -37,6 +37,7 @@ import { VECTOR_DB, faultNoError, generalProtection, undefinedOpcode } from './f
 import { readTaskPriority, taskPriority } from './host';
 import { effectiveAddress, isRegister, linearAddress, operandSegment, operandSize, readRm16, rmAddress, writeRegister, writeRm16 } from './operands';
 import { loadPdptes } from './paging';
+import { isCompressed, physicalCr0 } from './rings';
 import { updateFacts, updateReach } from './segments';
 import { flushTlb, invalidatePage } from './tlb';
 
@@ -242,7 +243,7 @@ export function lmsw(cpu: usize, record: usize): void {
 /** 0F 01 /4. */
 export function smsw(cpu: usize, record: usize): void {
   if (load<u64>(cpu, CPU_cr4) & CR4_UMIP) privileged(cpu);
-  const cr0 = load<u64>(cpu, CPU_cr0);
+  const cr0 = isCompressed(cpu) ? physicalCr0(load<u64>(cpu, CPU_cr0)) : load<u64>(cpu, CPU_cr0);
   if (isRegister(record)) writeRegister(rmAddress(cpu, record), cr0, operandSize(cpu, record));
   else writeRm16(cpu, record, <u32>cr0 & 0xffff);
 }

@@ -86,7 +86,9 @@ import {
   SIZE_D64,
   SIZE_F64,
   SIZE_FIXED,
+  SPECIAL_FIRST,
 } from './opcodes';
+import { monitoredHandler } from './monitor';
 import { SEGMENT_NONE } from './operands';
 
 export const LENGTH_MAX: u32 = 15;
@@ -347,7 +349,8 @@ export function decodeInstruction(cpu: usize, record: usize, from: usize, availa
   if (extra == EXTRA_REG) second = regNumber;
   else if (extra == EXTRA_RM) second = modrm & 7;
   else if (extra == EXTRA_OPCODE) second = opcode;
-  store<u32>(record, <u32>load<u16>(candidate, CANDIDATE_BASE) + 2 * variant + u32(memory), RECORD_handler);
+  const handler = <u32>load<u16>(candidate, CANDIDATE_BASE) + 2 * variant + u32(memory);
+  store<u32>(record, handler >= SPECIAL_FIRST ? monitoredHandler(cpu, handler) : handler, RECORD_handler);
   store<u8>(record, at, RECORD_length);
   store<u16>(record, register(reg & 7, regNumber, rex), RECORD_reg);
   store<u16>(record, base, RECORD_base);

@@ -14,6 +14,7 @@ import {
   SEGMENT_limit,
   SEGMENT_selector,
 } from './layout';
+import { isCompressed, physicalDescriptor } from './rings';
 import { fault } from './fault';
 import { FLAG_VM } from './flags';
 import { systemLoad64, systemLoad8, systemStore8 } from './memory';
@@ -216,13 +217,14 @@ export function requireDescriptor(cpu: usize, selector: u32, size: u32, vector: 
 }
 
 export function readDescriptor(cpu: usize, address: u64): u64 {
-  return systemLoad64(cpu, address);
+  const descriptor = systemLoad64(cpu, address);
+  return isCompressed(cpu) ? physicalDescriptor(descriptor) : descriptor;
 }
 
-/** Sets the accessed bit in the table. Returns the descriptor with it. */
+/** Sets the accessed bit in the table, whose descriptor may have another DPL. Returns the descriptor with it. */
 export function markAccessed(cpu: usize, address: u64, descriptor: u64): u64 {
   if ((descriptor >> 40) & 1) return descriptor;
-  systemStore8(cpu, address + 5, <u8>(descriptor >> 40) | 1);
+  systemStore8(cpu, address + 5, <u8>systemLoad8(cpu, address + 5) | 1);
   return descriptor | ((<u64>1) << 40);
 }
 

@@ -39,6 +39,7 @@ import {
   systemStore32,
   systemStore64,
 } from './memory';
+import { isCompressed } from './rings';
 
 /** `stackMask` of 64-bit mode. */
 export const MASK_64: u64 = 0xffff_ffff_ffff_ffff;
@@ -134,6 +135,8 @@ export function checkTargetHere(cpu: usize, rip: u64, error: u32): void {
 
 /** Linear address of the stack of privilege `level` (or, in IA-32e mode, of `ist`, if not 0) in the current TSS. #TS(TR) beyond its limit. */
 export function innerStackSlot(cpu: usize, level: u32, ist: u32, external: u32): u64 {
+  // The VMM's TSS has the guest's stack of ring 0 for ring 1.
+  if (level == 1 && isCompressed(cpu)) level = 0;
   let offset: u32;
   let last: u32;
   if (isLongMode(cpu)) {
@@ -158,7 +161,8 @@ export function innerStackPointer(cpu: usize, slot: u64): u64 {
 
 /** The stack segment's selector in such a slot, outside IA-32e mode. */
 export function innerStackSelector(cpu: usize, slot: u64): u32 {
-  return systemLoad16(cpu, slot + (attributesOf(cpu, TR) & TYPE_32 ? 4 : 2));
+  const selector: u32 = systemLoad16(cpu, slot + (attributesOf(cpu, TR) & TYPE_32 ? 4 : 2));
+  return isCompressed(cpu) && (selector & 3) == 0 ? selector | 1 : selector;
 }
 
 /** Checks the stack segment of an inner level and returns its descriptor's address: #TS, or #SS if it is not present. */

@@ -12,6 +12,9 @@ export declare function writeMmio(cpu: usize, low: u32, high: u32, size: u32, va
 export declare function acknowledgeInterrupt(cpu: usize): i32;
 @external("host", "tsc")
 export declare function tsc(cpu: usize): f64;
+/** Milliseconds of the host's own clock. */
+@external("host", "clock")
+export declare function clock(): f64;
 @external("host", "taskPriority")
 export declare function taskPriority(cpu: usize, value: u32): void;
 @external("host", "readTaskPriority")

@@ -18,6 +18,8 @@ export * from './returns';
 export * from './syscalls';
 export * from './interrupts';
 export * from './run';
+export { enterVmm, leaveVmm } from './monitor';
+export { compress, uncompress } from './rings';
 export * from './integer';
 export * from './strings';
 export * from './ports';

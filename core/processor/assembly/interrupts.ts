@@ -25,12 +25,14 @@ import {
   ES,
   EVENT_TRAP,
   FS,
+  GROUP_TRANSFER,
   GS,
   RECORD_immediate,
   SHUTDOWN_NONE,
   SHUTDOWN_TRIPLE_FAULT,
   SS,
   TR,
+  VMM_TRAP,
 } from './layout';
 import {
   CR4_VME,
@@ -103,6 +105,8 @@ import {
   stackPointer,
 } from './frames';
 import { systemLoad16, systemLoad32, systemLoad64, systemLoad8 } from './memory';
+import { enterVmm, leaveVmm } from './monitor';
+import { isCompressed } from './rings';
 import { loadParagraph, setNullStack, updateReach } from './segments';
 import { TASK_INTERRUPT, finishTask, pushErrorCode, switchTask } from './tasks';
 
@@ -366,7 +370,24 @@ export function combineFault(cpu: usize): void {
 
 /** Interrupts that a program asks for: whatever goes wrong is the instruction's own fault. */
 function softwareInterrupt(cpu: usize, record: usize, vector: u32): void {
+  if (isCompressed(cpu)) return interruptVmm(cpu, record, vector, true);
   deliver(cpu, record, vector, true, getFlags(cpu) & ~FLAG_RF, false, 0, 0);
+}
+
+/**
+ * At ring 1 or 3 the processor goes through the VMM's IDT, whose gates have the DPL of the guest's, as far as there is no ring 0 in it; the VMM hands
+ * the interrupt on. That the guest's gate would not have let it pass cannot be seen then (`software`: the gate's DPL counts).
+ */
+function interruptVmm(cpu: usize, record: usize, vector: u32, software: bool): void {
+  const shift = isLongMode(cpu) ? 4 : 3;
+  const offset = vector << shift;
+  if (software && offset + (1 << shift) - 1 <= load<u32>(cpu + CPU_idtr, DESCRIPTORTABLE_limit)) {
+    const gate = readDescriptor(cpu, (load<u64>(cpu + CPU_idtr, DESCRIPTORTABLE_base) + offset) & systemMask(cpu));
+    if (dplOf(descriptorAttributes(gate)) < load<u32>(cpu, CPU_cpl)) generalProtection(cpu, idtError(vector, 0));
+  }
+  enterVmm(cpu, VMM_TRAP + GROUP_TRANSFER);
+  deliver(cpu, record, vector, false, getFlags(cpu) & ~FLAG_RF, false, 0, software ? 0 : 1);
+  leaveVmm(cpu);
 }
 
 /** Whether the TSS's bitmap sends INT `vector` of a virtual-8086 program to the program's own handler (20.3.3). */
@@ -407,7 +428,8 @@ export function into(cpu: usize, record: usize): void {
 
 /** F1: INT1. It comes as from outside: no gate's DPL holds it back. */
 export function int1(cpu: usize, record: usize): void {
-  deliver(cpu, record, VECTOR_DB, false, getFlags(cpu) & ~FLAG_RF, false, 0, 1);
+  if (isCompressed(cpu)) interruptVmm(cpu, record, VECTOR_DB, false);
+  else deliver(cpu, record, VECTOR_DB, false, getFlags(cpu) & ~FLAG_RF, false, 0, 1);
   store<u64>(cpu, load<u64>(cpu, DR7) & ~DR7_GD, DR7);
 }
 

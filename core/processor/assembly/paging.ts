@@ -24,6 +24,7 @@ import {
 } from './layout';
 import { codePage, invalidateCode } from './codepages';
 import { PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE, generalProtection, leave, pendPageFault } from './fault';
+import { countShadow } from './monitor';
 import { hasPage1Gb, hasPse36 } from './cpuid';
 import {
   WALK_DIRTY,
@@ -352,6 +353,7 @@ export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 
   store<u32>(cpu, ACTIVITY_MMU, CPU_activity);
   // Thrown from here and not from the depth of the walk: what an exception costs is the frames that it passes.
   if (!walk(cpu, linear, access, mode)) leave();
+  countShadow(cpu);
   const physical = load<u64>(cpu, CPU_walkPhysical);
   const ram = ramOffset(physical);
   if (ram != NOT_RAM) fillTlb(cpu, mode, linear, ram & ~0xfff, load<u32>(cpu, CPU_walkFlags), fetch);

@@ -17,6 +17,7 @@ import { FLAG_VM } from './flags';
 import { readPort, writePort } from './host';
 import { systemLoad16 } from './memory';
 import { operandSize } from './operands';
+import { isCompressed } from './rings';
 
 const CR0_PE: u64 = 1;
 const RAX: usize = CPU_gpr;
@@ -26,6 +27,8 @@ const TSS_IO_MAP: u64 = 102;
 
 /** The bitmap of the TSS says whether ports `port`..`port + size - 1` are permitted. */
 function mapPermits(cpu: usize, port: u32, size: u32): bool {
+  // The VMM's TSS permits nothing.
+  if (isCompressed(cpu)) return false;
   const tr = cpu + CPU_segments + TR * SEGMENT_SIZE;
   const type = load<u32>(tr, SEGMENT_attributes) & 0xf;
   const limit = load<u32>(tr, SEGMENT_limit);

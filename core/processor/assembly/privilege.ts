@@ -61,6 +61,7 @@ import {
   writeRegister,
   writeRm16,
 } from './operands';
+import { VMM_GDT, VMM_GDT_LIMIT, VMM_IDT, VMM_IDT_LIMIT, VMM_LDT_SELECTOR, VMM_TSS_SELECTOR, isCompressed } from './rings';
 
 /** #GP(0) for privileged instructions above CPL 0. */
 function requireCpl0(cpu: usize): void {
@@ -76,15 +77,22 @@ function requireUmip(cpu: usize): void {
 
 function storeTable(cpu: usize, record: usize, table: usize): void {
   requireUmip(cpu);
+  let base = load<u64>(cpu + table, DESCRIPTORTABLE_base);
+  let limit = load<u32>(cpu + table, DESCRIPTORTABLE_limit);
+  if (isCompressed(cpu)) {
+    const global = table == CPU_gdtr;
+    base = global ? VMM_GDT : VMM_IDT;
+    limit = global ? VMM_GDT_LIMIT : VMM_IDT_LIMIT;
+  }
   const segment = operandSegment(record);
   const ea = effectiveAddress(cpu, record);
   const at = (ea + 2) & load<u64>(record, RECORD_addressMask);
   const long = load<u32>(cpu, CPU_codeSize) == CODE_64;
   // All of it or nothing.
   probeWrite(cpu, segment, at, long ? 8 : 4);
-  store16(cpu, segment, ea, load<u32>(cpu + table, DESCRIPTORTABLE_limit));
-  if (long) store64(cpu, segment, at, load<u64>(cpu + table, DESCRIPTORTABLE_base));
-  else store32(cpu, segment, at, load<u32>(cpu + table, DESCRIPTORTABLE_base));
+  store16(cpu, segment, ea, limit);
+  if (long) store64(cpu, segment, at, base);
+  else store32(cpu, segment, at, <u32>base);
 }
 
 function loadTable(cpu: usize, record: usize, table: usize): void {
@@ -124,7 +132,7 @@ export function lidt(cpu: usize, record: usize): void {
 function storeSelector(cpu: usize, record: usize, index: u32): void {
   if (isReal86(cpu)) undefinedOpcode(cpu);
   requireUmip(cpu);
-  const selector = selectorOf(cpu, index);
+  const selector: u32 = !isCompressed(cpu) ? selectorOf(cpu, index) : index == LDTR ? VMM_LDT_SELECTOR : VMM_TSS_SELECTOR;
   if (isRegister(record)) writeRegister(rmAddress(cpu, record), selector, operandSize(cpu, record));
   else writeRm16(cpu, record, selector);
 }

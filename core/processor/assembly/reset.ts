@@ -26,7 +26,12 @@ import {
   CPU_cr3,
   CPU_cr4,
   CPU_efer,
+  CPU_compressed,
   CPU_cpl,
+  CPU_lowered,
+  CPU_masked,
+  CPU_trapped,
+  CPU_virtualIopl,
   CS,
   DESCRIPTORTABLE_base,
   DESCRIPTORTABLE_limit,
@@ -97,6 +102,11 @@ function setCommon(cpu: usize): void {
   store<u64>(cpu, 0xffff0ff0, CPU_dr + 48);
   store<u64>(cpu, 0x400, CPU_dr + 56);
   store<u32>(cpu, 0, CPU_cpl);
+  store<u32>(cpu, 0, CPU_compressed);
+  store<u32>(cpu, 0, CPU_lowered);
+  store<u32>(cpu, 0, CPU_masked);
+  store<u32>(cpu, 0, CPU_virtualIopl);
+  store<u32>(cpu, 0, CPU_trapped);
   store<u32>(cpu, 0, CPU_interruptShadow);
   store<u32>(cpu, 0, CPU_halted);
   store<u32>(cpu, 0, CPU_faultPending);

@@ -55,6 +55,7 @@ import {
   TLB_SLOT_MASK,
   TLB_SLOT_SHIFT,
   TLBENTRY_execTag,
+  VMM_REFLECTED,
 } from './layout';
 import { generalProtection } from './fault';
 import { FLAG_IF, FLAG_RF, FLAG_TF } from './flags';
@@ -64,9 +65,11 @@ import { NOT_RAM, codeSlot, decodeBlock, findSingle } from './blocks';
 import { noteTarget } from './branches';
 import { codePage } from './codepages';
 import { LENGTH_MAX } from './decoder';
+import { emulation, enterVmm, intercept, isMonitored, leaveVmm } from './monitor';
 import { fetchAddress } from './paging';
 import { frameOf } from './tlb';
 import { instructionAddress } from './operands';
+import { compress, uncompress } from './rings';
 import { endShadow } from './shadow';
 
 const NOT_DELIVERING: u32 = 0xffffffff;
@@ -81,9 +84,16 @@ declare function translate(cpu: usize, record: u32): void;
 
 /** What comes before each block: the record to execute next, or EXIT_*. May throw a fault. */
 export function prepare(cpu: usize): u32 {
+  const monitored = isMonitored();
   if (load<u32>(cpu, CPU_faultPending)) {
     store<u32>(cpu, 0, CPU_chain);
-    deliverFault(cpu);
+    if (monitored) {
+      const record = emulation(cpu);
+      if (record != 0) return record;
+      enterVmm(cpu, VMM_REFLECTED);
+      deliverFault(cpu);
+      leaveVmm(cpu);
+    } else deliverFault(cpu);
   }
   if (load<u32>(cpu, CPU_shutdown)) return EXIT_SHUTDOWN;
   // Before events are looked at: what that arranges for the next instruction holds only if it follows.
@@ -100,10 +110,12 @@ export function prepare(cpu: usize): u32 {
     load<u32>(cpu, CPU_stepping) |
     ((<u32>load<u64>(cpu, CPU_dr + 7 * 8)) & DR7_ENABLES)
   ) {
+    if (monitored) uncompress(cpu);
     const exit = service(cpu);
+    if (monitored) compress(cpu);
     if (exit > 1) return exit - 2;
     one = exit == 1;
-  }
+  } else if (monitored) compress(cpu);
   return find(cpu, one);
 }
 
@@ -271,6 +283,8 @@ export function caught(cpu: usize): void {
   }
   store<i32>(cpu, load<i32>(cpu, CPU_budget) - done, CPU_budget);
   store<u64>(cpu, instructionAddress(cpu, record), CPU_rip);
+  // Then it is not over: whatever is arranged for after it still is.
+  if (intercept(cpu, record)) return;
   store<u32>(cpu, 0, CPU_stepping);
   // A faulting instruction ends the shadow: the handler runs with interrupts as its gate says.
   store<u32>(cpu, 0, CPU_interruptShadow);

@@ -15,6 +15,7 @@ import {
   CS,
   DS,
   ES,
+  FACT_COMPRESSED,
   FACT_FLAT,
   FACT_SEGMENT,
   FACT_SIMD,
@@ -81,6 +82,7 @@ import {
   writeRegister,
   writeRm16,
 } from './operands';
+import { isCompressed } from './rings';
 import { beginShadow } from './shadow';
 import { updateStamp } from './fetched';
 import { updateTlbMode } from './tlb';
@@ -145,8 +147,8 @@ function setCodeSize(cpu: usize, size: u32): void {
 
 /** What translated code takes for granted. Call it after CR0.EM, CR0.TS or CR4.OSFXSR changed; `updateReach` does. */
 export function updateFacts(cpu: usize): void {
-  let facts: u32 = 0;
-  if (!(load<u64>(cpu, CPU_cr0) & (CR0_EM | CR0_TS))) facts = load<u64>(cpu, CPU_cr4) & CR4_OSFXSR ? FACT_X87 | FACT_SIMD : FACT_X87;
+  let facts: u32 = isCompressed(cpu) ? FACT_COMPRESSED : 0;
+  if (!(load<u64>(cpu, CPU_cr0) & (CR0_EM | CR0_TS))) facts |= load<u64>(cpu, CPU_cr4) & CR4_OSFXSR ? FACT_X87 | FACT_SIMD : FACT_X87;
   if (load<u32>(cpu, CPU_codeSize) == CODE_32) {
     for (let i = ES; i <= DS; i++) {
       const at = cpu + CPU_reach + <usize>i * REACH_SIZE;

@@ -52,11 +52,12 @@ import {
   systemType,
 } from './descriptors';
 import { setCr3 } from './control';
-import { VECTOR_NP, VECTOR_SS, VECTOR_TS, fault } from './fault';
+import { VECTOR_NP, VECTOR_SS, VECTOR_TS, fault, generalProtection } from './fault';
 import { FLAG_NT, FLAG_VM, getFlags, setFlags } from './flags';
 import { checkTargetHere, hasRoomHere, place, setStackPointer, stackBase, stackPointer } from './frames';
 import { debugTrap } from './interrupts';
 import { systemLoad16, systemLoad32, systemLoad8, systemStore16, systemStore32 } from './memory';
+import { isCompressed } from './rings';
 import { loadParagraph, updateReach } from './segments';
 
 /** What a task switch is made by. */
@@ -114,6 +115,8 @@ function setSelector(cpu: usize, index: u32, selector: u32): void {
  * old task, those of the new segments (#TS, #NP, #SS) to the new one. `finishTask` comes after it.
  */
 export function switchTask(cpu: usize, record: usize, selector: u32, source: u32, flags: u32, external: u32): void {
+  // The tasks that the processor knows are the VMM's.
+  if (isCompressed(cpu)) generalProtection(cpu, 0);
   const address = requireDescriptor(cpu, selector, 8, VECTOR_TS, external);
   const descriptor = readDescriptor(cpu, address);
   const attributes = descriptorAttributes(descriptor);

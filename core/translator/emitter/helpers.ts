@@ -62,9 +62,12 @@ export abstract class HelperEmitter extends FlagsEmitter {
 
   helper(name: string, args: readonly Expr[]): void {
     const index = this.frame.import(name, ['i32', ...args.map((a) => a.type)], []);
+    const callout = name === this.row.helper ? this.instruction.callout : undefined;
     const run = (): void => {
       this.precise();
+      if (callout !== undefined) this.f.call(this.frame.import('enterVmm', ['i32', 'i32'], []), [this.cpu, i32.const(callout)]);
       this.f.call(index, [this.cpu, ...args]);
+      if (callout !== undefined) this.f.call(this.frame.import('leaveVmm', ['i32'], []), [this.cpu]);
     };
     if (PURE.test(name)) return run();
     if (this.row.unit === 'x87' && !X87_INTEGER.test(name)) {

@@ -26,14 +26,33 @@ export abstract class SystemEmitter extends VectorEmitter {
     });
   }
 
+  /** CPL as the guest believes it is: in a call-out the vCPU is compressed (see `Cpu`). */
+  private cpl(): Expr {
+    const cpl = this.f.let(this.load32(O.cpl));
+    if (this.instruction.callout === undefined) return cpl;
+    return i32.sub(cpl, i32.and(i32.eq(cpl, i32.const(1)), this.load32(O.lowered)));
+  }
+
+  /** IF and IOPL as the guest believes they are. */
+  private interruptFlags(): LocalRef {
+    const eflags = this.load32(O.eflags);
+    if (this.instruction.callout === undefined) return this.f.let(eflags);
+    return this.f.let(i32.or(i32.xor(i32.and(eflags, IF), this.load32(O.masked)), this.load32(O.virtualIopl)));
+  }
+
+  private setInterruptFlag(flags: LocalRef, on: boolean): void {
+    if (this.instruction.callout !== undefined) this.store32(O.masked, i32.const(on ? 0 : 0x200));
+    else this.store32(O.eflags, on ? i32.or(flags, IF) : i32.and(flags, i32.const(~0x200)));
+  }
+
   /** IOPL does not permit it (vol. 1, 3.4.3). In real-address mode CPL is 0. */
   private forbidden(flags: LocalRef): Expr {
-    return i32.gt_u(this.load32(O.cpl), i32.and(i32.shr_u(flags, i32.const(12)), i32.const(3)));
+    return i32.gt_u(this.cpl(), i32.and(i32.shr_u(flags, i32.const(12)), i32.const(3)));
   }
 
   private cli(): void {
     const { f, instruction } = this;
-    const flags = f.let(this.load32(O.eflags));
+    const flags = this.interruptFlags();
     this.refuse('cli', this.forbidden(flags));
     // An interrupt that has been waiting is taken before: but not on the first instruction that is executed here, when it was looked for.
     const waiting = i32.and(i32.shr_u(flags, i32.const(9)), i32.and(this.load32(O.event), i32.const(EVENT_INTERRUPT)));
@@ -41,7 +60,7 @@ export abstract class SystemEmitter extends VectorEmitter {
     f.ifRarely(first ? i32.and(waiting, i32.ne(this.frame.budget, this.frame.began)) : waiting, () =>
       this.frame.leave(this.executed, this.address(instruction.offset)),
     );
-    this.store32(O.eflags, i32.and(flags, i32.const(~0x200)));
+    this.setInterruptFlag(flags, false);
   }
 
   /**
@@ -49,17 +68,17 @@ export abstract class SystemEmitter extends VectorEmitter {
    * the two.
    */
   private sti(): void {
-    const flags = this.f.let(this.load32(O.eflags));
+    const flags = this.interruptFlags();
     this.refuse('sti', this.forbidden(flags));
     this.f.if(i32.eqz(i32.and(flags, IF)), () => {
-      this.store32(O.eflags, i32.or(flags, IF));
+      this.setInterruptFlag(flags, true);
       this.store32(O.interruptShadow, this.closing ? i32.const(1) : i32.ne(this.load32(O.event), i32.const(0)));
       this.store32(O.shadowBudget, i32.sub(this.frame.budget, i32.const(this.instruction.position + 1)));
     });
   }
 
   private swapgs(): void {
-    this.refuse('swapgs', this.load32(O.cpl));
+    this.refuse('swapgs', this.cpl());
     const gs = O.segments + GS * Segment.size + Segment.offsets.base;
     const base = this.f.let(this.load64(O.kernelGsBase));
     this.store64(O.kernelGsBase, this.load64(gs));
