@@ -3,6 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { CompilerData, FromCompiler, ToCompiler } from './background.ts';
 import { Bell } from './bell.ts';
 import { Compiler } from './compiler.ts';
+import { makeWay } from './priority.ts';
 
 /** Milliseconds. So often it returns to the event loop: V8 frees what it has no more use for only there. */
 const BREATH = 1000;
@@ -43,4 +44,5 @@ function work(): void {
   setImmediate(work);
 }
 
+makeWay();
 work();
