@@ -193,7 +193,7 @@ export const Cpu = struct('Cpu', {
   /** FACT_*: derived whenever what they are about changes (`updateReach`, `updateFacts`). */
   facts: 'u32',
   /**
-   * Flags that a region left for the next to make use of or to replace: their kind and operands (core/translator/flags.ts), instead of
+   * Flags that a region left for the next to make use of or to replace: their kind and operands, and of a change to some of them (core/translator/flags.ts), instead of
    * `flagResult` and `flagAux`. The kind is 0 whenever anything but translated code is executed.
    */
   flagKind: 'u32',
@@ -203,6 +203,7 @@ export const Cpu = struct('Cpu', {
   jumpGenerations: ['u32', 2],
   flagA: 'u64',
   flagB: 'u64',
+  flagC: 'u64',
   /**
    * `Jump`s, where translated code begins, by RIP: it goes from one region to the next by these, without a look at TLB and code hash. An entry holds under
    * its stamp only; outside 64-bit mode they are for code of a flat CS.

@@ -51,7 +51,8 @@ export class Code {
     const handler = this.handler(record);
     const offset = base + v.getUint16(record + R.pageOffset, true);
     const length = v.getUint8(record + R.length);
-    const common = { record, handler, callout: undefined, offset, length, position: v.getUint8(record + R.position) };
+    const immediate = v.getInt32(record + R.immediate, true);
+    const common = { record, handler, callout: undefined, offset, length, position: v.getUint8(record + R.position), immediate };
     const left: Instruction = { ...common, row: undefined, size: 0, memory: false, target: undefined, end: true, returns: false };
     if (handler < HANDLER_FIRST) return left;
     const found = handlerRow(handler);
@@ -72,7 +73,7 @@ export class Code {
       if (row.family === 'undefined' || row.family === 'pusha') return left;
     }
     const jump = !row.helper && JUMPS.has(row.family);
-    const target = jump ? offset + length + v.getInt32(record + R.immediate, true) : undefined;
+    const target = jump ? offset + length + immediate : undefined;
     return { ...common, callout, row: found, size, memory: (slot & 1) === 1, target, end: row.end && !row.helper, returns: false };
   }
   /** Where a near return or indirect branch has gone, as distances from the beginning of its page; the last that came new is first. */

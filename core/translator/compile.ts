@@ -8,7 +8,7 @@ import { Accesses } from './access.ts';
 import type { Import } from './emitter/frame.ts';
 import { emitFlow, type Machine } from './flow.ts';
 import { STRING_REGISTERS } from './effects.ts';
-import { FLAGS_MEMORY, leaveFlags } from './flags.ts';
+import { FLAGS_MEMORY, FLUSH_PARAMETERS, leaveFlags } from './flags.ts';
 import { leaveRegion } from './glue.ts';
 import type { Region } from './region.ts';
 import { usage } from './registers.ts';
@@ -45,7 +45,7 @@ export function buildRegion(
   const gpr = Array.from({ length: 16 }, (_, n) => (touched.has(n) ? f.local(gprType, registerName(n, long ? 64 : 32)) : undefined));
   const locals = <T extends string>(type: Type, ...names: T[]) =>
     Object.fromEntries(names.map((n) => [n, f.local(type, n)])) as Record<T, LocalRef>;
-  const { ripBase, rip, a, b } = locals('i64', 'ripBase', 'rip', 'a', 'b');
+  const { ripBase, rip, a, b, c } = locals('i64', 'ripBase', 'rip', 'a', 'b', 'c');
   const { budget, tlb, kind, stale, state, next, repeating, began } = locals(
     'i32', 'budget', 'tlb', 'kind', 'stale', 'state', 'next', 'repeating', 'began',
   ); // prettier-ignore
@@ -57,10 +57,10 @@ export function buildRegion(
     facts |= FACT_FLAT | (FACT_SEGMENT << SS);
     for (const s of [ES, CS, DS]) if (segments.has(O.reach + s * Reach.size)) facts |= FACT_SEGMENT << s;
   }
-  const flush = imports('flush', ['i32', 'i32', 'i64', 'i64'], []);
+  const flush = imports('flush', FLUSH_PARAMETERS, []);
   if (facts !== 0)
     f.ifRarely(i32.ne(i32.and(load(O.facts), i32.const(facts)), i32.const(facts)), () => {
-      f.call(flush, [cpu, i32.const(FLAGS_MEMORY), i64.const(0), i64.const(0)]);
+      f.call(flush, [cpu, i32.const(FLAGS_MEMORY), i64.const(0), i64.const(0), i64.const(0)]);
       f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
       f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original));
     });
@@ -77,7 +77,7 @@ export function buildRegion(
   };
   const writeAll = (): void => {
     writeBack();
-    f.call(flush, [cpu, kind, a, b]);
+    f.call(flush, [cpu, kind, a, b, c]);
   };
 
   const dispatch = imports('dispatch', ['i32'], ['i32']);
@@ -97,6 +97,7 @@ export function buildRegion(
     kind,
     a,
     b,
+    c,
     stale,
     repeating,
     began,
@@ -117,7 +118,7 @@ export function buildRegion(
               writeBack(apart);
               f.do('i32.store', [cpu, budget], O.budget);
             });
-            f.call(flush, [cpu, kind, a, b]);
+            f.call(flush, [cpu, kind, a, b, c]);
             // To the run loop, which would do no more had it caught this: to throw on costs more.
             f.if(load(O.faultPending), () => {
               f.call(imports('caught', ['i32'], []), [cpu]);
@@ -131,7 +132,7 @@ export function buildRegion(
         f.unreachable();
       });
       writeBack();
-      leaveFlags(f, cpu, kind, a, b);
+      leaveFlags(f, cpu, machine, flush);
       leaveRegion(f, handlerType, cpu, budget, rip, dispatch);
     });
     // Outside of `try`: what faults has changed what it may.

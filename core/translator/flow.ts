@@ -4,6 +4,8 @@ import { i32, i64, type Expr, type Label, type LocalRef } from '../wasm/index.ts
 import { Crossings } from './crossing.ts';
 import { TranslatorEmitter } from './emitter/emitter.ts';
 import type { Frame } from './emitter/frame.ts';
+import { covers, either, UNKNOWN, type Known } from './flags.ts';
+import { AT_ENTRY, known as flagsKnown, unseen } from './flagflow.ts';
 import { isRouter, successors, type Instruction, type Node, type Region, type Router } from './region.ts';
 import { perfectHash } from './router.ts';
 import { arrange, type Loop, type Part } from './structure.ts';
@@ -44,10 +46,10 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
   const open = new Map<number, { label: Label; number: number | undefined }>();
   /** Headers of loops with several, by which they are entered. */
   const numbers = new Map<number, number>();
-  /** The kinds of flags with which a node is entered, as far as emitted; undefined in it: any. */
-  const kinds: Set<number | undefined>[] = nodes.map(() => new Set());
-  // Where the region is entered they are in the vCPU's state, but perhaps as another region left them.
-  kinds[0]!.add(undefined);
+  /** What is known of flags where a node begins: told beforehand where a loop begins again, elsewhere as those ways leave them that lead there. */
+  const foretold = flagsKnown(nodes);
+  const entered: (Known | undefined)[] = nodes.map(() => undefined);
+  entered[0] = AT_ENTRY;
   let current: Node;
   let instruction: Instruction | undefined;
 
@@ -71,6 +73,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     const leaveHere = (): void => (isRouter(to) ? f.br(away) : leaveTo(e.address(to.offset)));
     spend(executed);
     const back = open.get(n);
+    if (back && !covers(foretold[n]!, e.known)) throw new Error('flags are not as foretold where a loop begins again');
     // Every way around passes here: the budget is looked at.
     if (back) f.ifRarely(i32.lt_s(budget, i32.const(0)), leaveHere);
     crossings.emit(machine, (offset) => e.address(offset), current, to, leaveHere);
@@ -78,7 +81,8 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
       if (back.number !== undefined) f.set(state, i32.const(back.number));
       return f.br(back.label);
     }
-    kinds[n]!.add(e.known);
+    const before = entered[n];
+    entered[n] = before ? either(before, e.known) : e.known;
     const number = numbers.get(n);
     if (number !== undefined) f.set(state, i32.const(number));
     if (!comesNext) f.br(labels[n]!);
@@ -126,15 +130,15 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
   const emitNode = (n: number, follower: number | undefined): void => {
     const node = nodes[n]!;
     current = node;
-    const known = kinds[n]!;
-    e.known = known.size === 1 ? [...known][0] : undefined;
+    e.known = entered[n] ?? UNKNOWN;
     if (isRouter(node)) return emitRouter(node);
     let executed = 0;
     if (positionOf(node) > 0) f.set(budget, i32.add(budget, i32.const(positionOf(node))));
     const further = node.following && index.get(node.following);
     const last = node.instructions[node.instructions.length - 1];
-    for (const i of node.instructions) {
+    for (const [k, i] of node.instructions.entries()) {
       instruction = i;
+      e.dead = unseen(node, k);
       e.closing = i === last && !(further !== undefined && further > n);
       const { row } = i;
       f.mark(i.record);
@@ -156,7 +160,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     for (const n of headers) {
       numbers.delete(n);
       // What comes around is not emitted yet.
-      kinds[n]!.add(undefined);
+      entered[n] = foretold[n]!;
     }
     f.loop((label) => {
       const several = headers.length > 1;

@@ -18,6 +18,8 @@ export interface Instruction {
   readonly callout: number | undefined;
   readonly size: 0 | 16 | 32 | 64;
   readonly memory: boolean;
+  /** Its lower 32 bits, where there is one. */
+  readonly immediate: number;
   /** Offset of a direct branch's target. */
   readonly target: number | undefined;
   /** Nothing follows it. */

@@ -8,7 +8,7 @@ import { USED } from './places.ts';
  * and counters that are read together with the budget.
  */
 const OWN = new Set([
-  'flagResult', 'flagAux', 'flagA', 'flagB', 'jumps', 'jumpStamp', 'jumpGeneration', 'ripBase', 'chain', 'current', 'budget', 'event', 'interruptShadow', 'faultVector', 'faultError', 'faultHasError',
+  'flagResult', 'flagAux', 'flagA', 'flagB', 'flagC', 'jumps', 'jumpStamp', 'jumpGeneration', 'ripBase', 'chain', 'current', 'budget', 'event', 'interruptShadow', 'faultVector', 'faultError', 'faultHasError',
   'bounce', 'bounceAddress', 'bouncePhysical', 'bounceSize', 'bounceKind', 'walkPhysical', 'walkFlags', 'instructions',
   'budgetMark', 'shadowBudget', 'activity', 'endedInterpreted', 'endedTranslated',
   'exitReason', 'exitBegan', 'exits', 'exitsTimed', 'exitsTime', 'emulated',

@@ -7,13 +7,10 @@ import type { Width } from '../../processor/semantics/widths.ts';
 import { CS, PAGE, Segment } from '../../state/index.ts';
 import { i32, i64, op, type Expr } from '../../wasm/index.ts';
 import { EFFECTS } from '../effects.ts';
+import { either } from '../flags.ts';
 import type { Instruction } from '../region.ts';
 import { O } from './frame.ts';
 import { SystemEmitter } from './system.ts';
-
-/** Families that change flags only under a condition that is not known beforehand. */
-const CONDITIONAL = new Set(['comiss', 'ucomiss', 'comisd', 'ucomisd']);
-const SHIFTS = new Set(['shl', 'shr', 'sar', 'rol', 'ror', 'rcl', 'rcr', 'shld', 'shrd']);
 
 export class TranslatorEmitter extends SystemEmitter implements Emitter {
   /** Emits one instruction: what `meaning` does with this emitter. */
@@ -29,24 +26,15 @@ export class TranslatorEmitter extends SystemEmitter implements Emitter {
     this.ea = undefined;
     this.hosts = [];
     this.stored = false;
-    this.afterwards = false;
+    this.afterwards = undefined;
     this.depth = this.f.depth;
     this.f.scope(() => {
-      if (!row.helper && this.isConditional()) this.toMemory();
       const effect = row.helper ? EFFECTS.get(row.helper) : undefined;
       if (effect) this.system(effect, meaning);
       else meaning();
-      if (this.afterwards) this.known = undefined;
+      if (this.afterwards) this.known = either(this.known, this.afterwards);
       if (this.stored && !i.end) this.checkStale(() => this.frame.leave(executed + 1, this.nextRip()));
     });
-  }
-
-  protected isConditional(): boolean {
-    const { family } = this.row;
-    if (CONDITIONAL.has(family)) return true;
-    if (!SHIFTS.has(family)) return false;
-    const count = this.row.operands[this.row.operands.length - 1]!;
-    return count.kind !== 'imm' && count.kind !== 'one';
   }
 
   // -- control

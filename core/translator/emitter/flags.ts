@@ -1,26 +1,60 @@
-/** The translator's emitter, second part: arithmetic flags, as kind and operands in locals where that goes (../flags.ts). */
+/** The translator's emitter, second part: arithmetic flags, as kind and operands in locals (../flags.ts). */
 import type { Value } from '../../processor/semantics/emitter.ts';
 import { integer, masked, signed, type Width } from '../../processor/semantics/widths.ts';
 import { i32, i64, type Expr } from '../../wasm/index.ts';
-import { FLAGS_ADD, FLAGS_DEC, FLAGS_INC, FLAGS_LOGIC, FLAGS_MEMORY, FLAGS_RAW, FLAGS_SUB, kindOf } from '../flags.ts';
+import {
+  either, FLAGS_ADD, FLAGS_LOGIC, FLAGS_MEMORY, FLAGS_RAW, FLAGS_SUB, FLUSH_PARAMETERS, IN_MEMORY, isStep, keepingBase, kindOf, OVER_CARRY, OVER_DEC,
+  OVER_INC, OVER_NONE, OVER_OVERFLOW, overOf, overWidth, replaces, type Known,
+} from '../flags.ts'; // prettier-ignore
 import { O } from './frame.ts';
 import { RegisterEmitter } from './registers.ts';
 
+const top31 = (x: Expr): Expr => i32.shr_u(x, i32.const(31));
+/** Bit 30 of the auxiliary word is CF xor OF, bit 31 CF. */
+const overflowOf = (aux: Expr): Expr => top31(i32.xor(aux, i32.shl(aux, i32.const(1))));
+
+/** Condition codes without their lowest bit, which inverts them (vol. 1, appendix B). */
+const OVERFLOW = 0, BELOW = 1, ZERO = 2, NOT_ABOVE = 3, SIGN = 4, PARITY = 5, LESS = 6, NOT_GREATER = 7; // prettier-ignore
+
+/** At the top of a register, so that the sign is where comparisons look for it. */
+const atTop = (x: Expr, width: Width): Expr => (width >= 32 ? x : i32.shl(x, i32.const(32 - width)));
+
 export abstract class FlagsEmitter extends RegisterEmitter {
-  /** Sets the kind and operands. Under a condition only memory will do. */
-  protected setLazy(kind: number, a: Expr, b: Expr): void {
-    const { f } = this;
-    const { kind: k, a: la, b: lb } = this.frame;
-    if (f.depth > this.depth) {
-      if (this.known !== FLAGS_MEMORY) throw new Error(`${this.row.text}: that it sets flags under a condition was not foreseen`);
-      f.call(this.frame.import('flush', ['i32', 'i32', 'i64', 'i64'], []), [this.cpu, i32.const(kind), a, b]);
-      return;
-    }
+  /** The instruction's flags are replaced before anything could look at them. */
+  dead = false;
+
+  /** What is known after a change; of one under a condition, after the instruction. */
+  private become(known: Known): void {
+    if (this.f.depth > this.depth) this.afterwards = this.afterwards ? either(this.afterwards, known) : known;
+    else this.known = known;
+  }
+
+  /** All flags: kind and operands. */
+  protected setLazy(base: number, a: Expr, b: Expr | undefined): void {
+    if (this.dead) return;
+    const { f, frame } = this;
     const first = f.let(a);
-    f.set(lb, b);
-    f.set(la, first);
-    f.set(k, i32.const(kind));
-    this.known = kind;
+    if (b) f.set(frame.b, b);
+    f.set(frame.a, first);
+    f.set(frame.kind, i32.const(base));
+    this.become({ base, over: OVER_NONE });
+  }
+
+  /** Some flags, the others being as they were. */
+  private setSome(over: number, operand: Expr): void {
+    if (this.dead) return;
+    const { f, frame } = this;
+    const value = f.let(operand);
+    let { known } = this;
+    if (known.over === undefined || !replaces(over, known.over)) {
+      this.toMemory();
+      known = IN_MEMORY;
+    }
+    const { base, over: before } = known;
+    f.set(frame.c, value);
+    if (base !== undefined) f.set(frame.kind, i32.const(base | over));
+    else f.set(frame.kind, i32.or(before === OVER_NONE ? frame.kind : keepingBase(frame.kind), i32.const(over)));
+    this.become({ base, over });
   }
 
   protected wide(value: Expr, width: Width): Expr {
@@ -29,11 +63,6 @@ export abstract class FlagsEmitter extends RegisterEmitter {
   }
 
   flagsRaw(result: Expr, aux: Expr): void {
-    if (this.f.depth > this.depth && this.known === FLAGS_MEMORY) {
-      this.store64(O.flagResult, result);
-      this.store32(O.flagAux, aux);
-      return;
-    }
     this.setLazy(FLAGS_RAW, result, i64.extend_u(aux));
   }
 
@@ -49,6 +78,7 @@ export abstract class FlagsEmitter extends RegisterEmitter {
 
   /** ADC, SBB: the carry that went in is in the result. */
   protected withCarry(width: Width, a: Value, b: Value, result: Value, down: boolean): void {
+    if (this.dead) return;
     const t = integer(width);
     const ones = width === 64 ? i64.const(-1) : i32.const(-1);
     const na = t.xor(a, ones);
@@ -61,12 +91,11 @@ export abstract class FlagsEmitter extends RegisterEmitter {
   }
 
   flagsLogic(width: Width, result: Value): void {
-    this.setLazy(FLAGS_LOGIC, signed(result, width), i64.const(0));
+    this.setLazy(FLAGS_LOGIC, signed(result, width), undefined);
   }
 
   flagsIncrement(width: Width, a: Value, _result: Value, down: boolean): void {
-    const carry = this.f.let(this.carry());
-    this.setLazy(kindOf(down ? FLAGS_DEC : FLAGS_INC, width), this.wide(a, width), i64.extend_u(carry));
+    this.setSome(overOf(down ? OVER_DEC : OVER_INC, width), this.wide(a, width));
   }
 
   protected carryOverflow(carry: Expr, overflow: Expr): Expr {
@@ -75,20 +104,15 @@ export abstract class FlagsEmitter extends RegisterEmitter {
   }
 
   flagsResult(width: Width, result: Value, carry: Expr, overflow: Expr): void {
-    this.flagsRaw(signed(result, width), this.carryOverflow(carry, overflow));
+    if (!this.dead) this.flagsRaw(signed(result, width), this.carryOverflow(carry, overflow));
   }
 
   flagsCarryOverflow(carry: Expr, overflow: Expr): void {
-    const bits = this.f.let(this.carryOverflow(carry, overflow));
-    const old = this.auxWord();
-    this.flagsRaw(this.resultWord(), i32.or(i32.and(old, i32.const(0x3fff_ffff)), bits));
+    if (!this.dead) this.setSome(OVER_OVERFLOW, i64.extend_u(this.carryOverflow(carry, overflow)));
   }
 
   setCarry(carry: Expr): void {
-    const c = this.f.let(carry);
-    const aux = this.f.let(this.auxWord());
-    const flip = i32.xor(i32.shr_u(aux, i32.const(31)), c);
-    this.flagsRaw(this.resultWord(), i32.xor(aux, i32.mul(flip, i32.const(0xc000_0000))));
+    this.setSome(OVER_CARRY, i64.extend_u(carry));
   }
 
   setZero(zero: Expr): void {
@@ -98,120 +122,166 @@ export abstract class FlagsEmitter extends RegisterEmitter {
 
   /** The flags go into the vCPU's state, whatever kind they are. */
   protected toMemory(): void {
-    if (this.known === FLAGS_MEMORY) return;
+    if (this.known.base === FLAGS_MEMORY && this.known.over === OVER_NONE) return;
     const { f } = this;
-    const { kind, a, b } = this.frame;
-    f.call(this.frame.import('flush', ['i32', 'i32', 'i64', 'i64'], []), [this.cpu, kind, a, b]);
+    const { kind, a, b, c } = this.frame;
+    f.call(this.frame.import('flush', FLUSH_PARAMETERS, []), [this.cpu, kind, a, b, c]);
     f.set(kind, i32.const(FLAGS_MEMORY));
-    if (f.depth > this.depth) this.afterwards = true;
-    else this.known = FLAGS_MEMORY;
+    this.become(IN_MEMORY);
   }
 
-  /** Both words, where they are: in the locals if their kind is raw, in memory else. */
-  protected toWords(): void {
-    if (this.known !== FLAGS_RAW && this.known !== FLAGS_LOGIC) this.toMemory();
-  }
-
-  protected auxWord(): Expr {
-    this.toWords();
-    if (this.known === FLAGS_LOGIC) return i32.const(0);
-    return this.known === FLAGS_RAW ? i32.wrap(this.frame.b) : this.load32(O.flagAux);
-  }
-
-  protected resultWord(): Expr {
-    this.toWords();
-    return this.known === FLAGS_RAW || this.known === FLAGS_LOGIC ? this.frame.a : this.load64(O.flagResult);
-  }
-
-  /** The operands of the known kind at its width, and the result. */
-  protected flagOperands(): { base: number; width: Width; a: Expr; b: Expr; r: Expr } | undefined {
-    const { known } = this;
-    if (known === undefined || known < FLAGS_ADD) return undefined;
-    const base = known & ~3;
-    const width = (8 << (known & 3)) as Width;
+  /** The operands of what set all flags, at its width, and the result. */
+  private operands(): { minus: boolean; width: Width; a: Expr; b: Expr; r: Expr } | undefined {
+    const { base } = this.known;
+    if (base === undefined || base < FLAGS_ADD) return undefined;
+    const width = (8 << (base & 3)) as Width;
     const cut = (x: Expr): Expr => (width === 64 ? x : i32.wrap(x));
-    const a = cut(this.frame.a);
-    const step = base === FLAGS_INC || base === FLAGS_DEC;
-    const b = step ? (width === 64 ? i64.const(1) : i32.const(1)) : cut(this.frame.b);
+    const [a, b] = [cut(this.frame.a), cut(this.frame.b)];
     const t = integer(width);
-    return { base, width, a, b, r: base === FLAGS_SUB || base === FLAGS_DEC ? t.sub(a, b) : t.add(a, b) };
+    const minus = base >= FLAGS_SUB;
+    return { minus, width, a, b, r: minus ? t.sub(a, b) : t.add(a, b) };
   }
 
   carry(): Expr {
-    const o = this.flagOperands();
-    if (this.known === FLAGS_LOGIC) return i32.const(0);
-    if (!o) return i32.shr_u(this.auxWord(), i32.const(31));
-    const t = integer(o.width);
-    if (o.base === FLAGS_SUB) return t.lt_u(o.a, o.b);
-    if (o.base === FLAGS_ADD) return t.lt_u(masked(o.r, o.width), o.a);
-    return i32.wrap(this.frame.b);
+    if (this.known.over === undefined || this.known.base === undefined) this.toMemory();
+    const { over } = this.known;
+    if (over === OVER_CARRY) return i32.wrap(this.frame.c);
+    if (over === OVER_OVERFLOW) return top31(i32.wrap(this.frame.c));
+    return this.baseCarry();
   }
 
+  private auxWord(): Expr {
+    return this.known.base === FLAGS_RAW ? i32.wrap(this.frame.b) : this.load32(O.flagAux);
+  }
+
+  private resultWord(): Expr {
+    return this.known.base === FLAGS_RAW || this.known.base === FLAGS_LOGIC ? this.frame.a : this.load64(O.flagResult);
+  }
+
+  private baseCarry(): Expr {
+    if (this.known.base === FLAGS_LOGIC) return i32.const(0);
+    const o = this.operands();
+    if (!o) return top31(this.auxWord());
+    const t = integer(o.width);
+    return o.minus ? t.lt_u(o.a, o.b) : t.lt_u(masked(o.r, o.width), o.a);
+  }
+
+  /** i32 0 or 1: the condition holds. */
   condition(cc: number): Expr {
     const { f } = this;
-    const positive = this.fromOperands(cc & ~1) ?? this.fromWords(cc >> 1);
+    if (this.known.over === undefined || this.known.base === undefined) this.toMemory();
+    const group = cc >> 1;
+    const positive = this.atOnce(group) ?? this.combined(group);
     return f.let(cc & 1 ? i32.eqz(positive) : positive);
   }
 
-  /** The condition as a comparison of operands, where the kind allows it. */
-  protected fromOperands(cc: number): Expr | undefined {
-    const o = this.flagOperands();
-    const Z = 4, B = 2, BE = 6, S = 8, L = 12, LE = 14; // prettier-ignore
-    if (this.known === FLAGS_LOGIC) {
+  /** The condition as one comparison, where the kind allows it. */
+  private atOnce(group: number): Expr | undefined {
+    const { base, over } = this.known;
+    if (over !== OVER_NONE) return undefined;
+    if (base === FLAGS_LOGIC) {
       const { a } = this.frame;
-      if (cc === Z || cc === BE) return i64.eqz(a);
-      if (cc === S || cc === L) return i64.lt_s(a, i64.const(0));
-      if (cc === LE) return i64.le_s(a, i64.const(0));
-      if (cc === B || cc === 0) return i32.const(0);
+      if (group === LESS) return i64.lt_s(a, i64.const(0));
+      if (group === NOT_GREATER) return i64.le_s(a, i64.const(0));
       return undefined;
     }
-    if (!o) return undefined;
-    const { width, a, b, r, base } = o;
+    const o = this.operands();
+    if (!o?.minus) return undefined;
+    const { width, a, b } = o;
     const t = integer(width);
-    /** At the top of a register, so that signs are where comparisons look for them. */
-    const top = (x: Expr): Expr => (width >= 32 ? x : i32.shl(x, i32.const(32 - width)));
-    const zero = width === 64 ? i64.const(0) : i32.const(0);
-    if (base === FLAGS_SUB) {
-      if (cc === Z) return t.eq(a, b);
-      if (cc === B) return t.lt_u(a, b);
-      if (cc === BE) return t.le_u(a, b);
-      if (cc === L) return t.lt_s(top(a), top(b));
-      if (cc === LE) return t.le_s(top(a), top(b));
-    }
-    if (cc === Z) return t.eqz(masked(r, width));
-    if (cc === S) return t.lt_s(top(r), zero);
-    if (cc === B) return this.carry();
-    if (cc === BE) return i32.or(this.carry(), t.eqz(masked(r, width)));
+    if (group === ZERO) return t.eq(a, b);
+    if (group === BELOW) return t.lt_u(a, b);
+    if (group === NOT_ABOVE) return t.le_u(a, b);
+    if (group === LESS) return t.lt_s(atTop(a, width), atTop(b, width));
+    if (group === NOT_GREATER) return t.le_s(atTop(a, width), atTop(b, width));
     return undefined;
   }
 
-  protected fromWords(group: number): Expr {
-    const { f } = this;
-    const aux = f.let(this.auxWord());
-    const result = this.resultWord();
-    const zero = (): Expr => i64.eqz(result);
-    const carry = (): Expr => i32.shr_u(aux, i32.const(31));
-    const overflow = (): Expr => i32.shr_u(i32.xor(aux, i32.shl(aux, i32.const(1))), i32.const(31));
-    const sign = (): Expr => i32.xor(i32.wrap(i64.shr_u(result, i64.const(63))), i32.and(aux, i32.const(1)));
+  private combined(group: number): Expr {
     switch (group) {
-      case 0:
-        return overflow();
-      case 1:
-        return carry();
-      case 2:
-        return zero();
-      case 3:
-        return i32.or(carry(), zero());
-      case 4:
-        return sign();
-      case 5: {
-        const parity = i32.and(i32.xor(i32.wrap(result), i32.shr_u(aux, i32.const(8))), i32.const(0xff));
-        return i32.xor(i32.and(i32.popcnt(parity), i32.const(1)), i32.const(1));
-      }
-      case 6:
-        return i32.xor(sign(), overflow());
+      case OVERFLOW:
+        return this.overflow();
+      case BELOW:
+        return this.carry();
+      case ZERO:
+        return this.zero();
+      case NOT_ABOVE:
+        return i32.or(this.carry(), this.zero());
+      case SIGN:
+        return this.sign();
+      case PARITY:
+        return this.parity();
+      case LESS:
+        return this.less();
       default:
-        return i32.or(zero(), i32.xor(sign(), overflow()));
+        return i32.or(this.zero(), this.less());
     }
+  }
+
+  /** What INC or DEC made, if that is what ZF, SF and PF come from. */
+  private stepped(): { down: boolean; width: Width; a: Expr; r: Expr } | undefined {
+    const over = this.known.over!;
+    if (!isStep(over)) return undefined;
+    const width = overWidth(over);
+    const a = width === 64 ? this.frame.c : i32.wrap(this.frame.c);
+    const t = integer(width);
+    const one = width === 64 ? i64.const(1) : i32.const(1);
+    const down = over >= OVER_DEC;
+    return { down, width, a, r: down ? t.sub(a, one) : t.add(a, one) };
+  }
+
+  /** A result that ZF and SF come from; undefined: the words are to be looked at. */
+  private result(): { r: Expr; width: Width } | undefined {
+    return this.stepped() ?? this.operands();
+  }
+
+  private zero(): Expr {
+    const o = this.result();
+    return o ? integer(o.width).eqz(masked(o.r, o.width)) : i64.eqz(this.resultWord());
+  }
+
+  private sign(): Expr {
+    const o = this.result();
+    if (o) return integer(o.width).lt_s(atTop(o.r, o.width), o.width === 64 ? i64.const(0) : i32.const(0));
+    const negative = i32.wrap(i64.shr_u(this.resultWord(), i64.const(63)));
+    return this.known.base === FLAGS_LOGIC ? negative : i32.xor(negative, i32.and(this.auxWord(), i32.const(1)));
+  }
+
+  private parity(): Expr {
+    const o = this.result();
+    const low = o ? (o.width === 64 ? i32.wrap(o.r) : o.r) : i32.wrap(this.resultWord());
+    const inverted = o || this.known.base === FLAGS_LOGIC ? low : i32.xor(low, i32.shr_u(this.auxWord(), i32.const(8)));
+    return i32.xor(i32.and(i32.popcnt(i32.and(inverted, i32.const(0xff))), i32.const(1)), i32.const(1));
+  }
+
+  private overflow(): Expr {
+    const { over, base } = this.known;
+    if (over === OVER_OVERFLOW) return overflowOf(i32.wrap(this.frame.c));
+    const step = this.stepped();
+    if (step) {
+      // At the one value from which the sign turns.
+      const { width, a, down } = step;
+      if (width === 64) return i64.eq(a, i64.const(down ? -(2n ** 63n) : 2n ** 63n - 1n));
+      return i32.eq(
+        masked(a, width),
+        i32.const(down ? (-1 << (width - 1)) & (width === 32 ? -1 : (1 << width) - 1) : 2 ** (width - 1) - 1),
+      );
+    }
+    if (base === FLAGS_LOGIC) return i32.const(0);
+    const o = this.operands();
+    if (!o) return overflowOf(this.auxWord());
+    const t = integer(o.width);
+    // The signs of the operands (of a difference: that of the second inverted) are the same, that of the result is not.
+    const turned = t.and(t.xor(o.a, o.minus ? o.b : o.r), t.xor(o.minus ? o.a : o.b, o.r));
+    return t.lt_s(atTop(turned, o.width), o.width === 64 ? i64.const(0) : i32.const(0));
+  }
+
+  /** SF is not OF. */
+  private less(): Expr {
+    const step = this.stepped();
+    if (!step) return i32.xor(this.sign(), this.overflow());
+    const { width, a, down } = step;
+    const limit = down ? 1 : -1;
+    return integer(width).lt_s(atTop(a, width), width === 64 ? i64.const(limit) : atTop(i32.const(limit), width));
   }
 }

@@ -3,6 +3,7 @@ import type { Width } from '../../processor/semantics/widths.ts';
 import { Cpu, Record } from '../../state/index.ts';
 import { type Expr, type FunctionBuilder, type LocalRef, type OpName, type Type } from '../../wasm/index.ts';
 import type { Access, AccessKind, Item } from '../access.ts';
+import type { FlagLocals } from '../flags.ts';
 
 /** Finds the index of an imported helper. */
 export type Import = (name: string, params: readonly Type[], results: readonly Type[]) => number;
@@ -17,7 +18,7 @@ export const storeOp = (width: Width): OpName =>
   ({ 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store', 64: 'i64.store' })[width] as OpName;
 
 /** What the emitter needs of the function around it. */
-export interface Frame {
+export interface Frame extends FlagLocals {
   readonly f: FunctionBuilder;
   readonly mode: number;
   readonly import: Import;
@@ -31,9 +32,6 @@ export interface Frame {
   readonly ripBase: LocalRef;
   readonly budget: LocalRef;
   readonly tlb: LocalRef;
-  readonly kind: LocalRef;
-  readonly a: LocalRef;
-  readonly b: LocalRef;
   /** 1 after a store that made code stale. */
   readonly stale: LocalRef;
   /** 1 while a string instruction is executed: those registers are in the vCPU's state then. */

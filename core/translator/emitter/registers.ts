@@ -4,6 +4,7 @@ import type { Width } from '../../processor/semantics/widths.ts';
 import type { Operand, Row } from '../../spec/row.ts';
 import { CODE_64, PAGE } from '../../state/index.ts';
 import { i32, i64, op, type Expr, type FunctionBuilder, type LocalRef } from '../../wasm/index.ts';
+import { UNKNOWN, type Known } from '../flags.ts';
 import { pageOf, type Instruction } from '../region.ts';
 import { GPR_END, O, R, type Frame } from './frame.ts';
 
@@ -25,9 +26,10 @@ export abstract class RegisterEmitter {
   protected hosts: (LocalRef | undefined)[] = [];
   protected stored = false;
   protected depth = 0;
-  /** The kind of the flags, where it is known here. */
-  known: number | undefined;
-  protected afterwards = false;
+  /** What is known of the flags' kind here. */
+  known: Known = UNKNOWN;
+  /** The same where flags were changed under a condition. */
+  protected afterwards: Known | undefined;
   protected readonly view: DataView;
 
   constructor(frame: Frame, view: DataView) {
