@@ -55,7 +55,11 @@ export class Compiler {
    */
   work(): number {
     const now = performance.now();
-    for (const request of this.#requests.take()) this.#pending.set(request.record, { ...request, since: now });
+    for (const request of this.#requests.take()) {
+      // What is asked for again and again does not become new by it.
+      const since = this.#pending.get(request.record)?.since ?? now;
+      this.#pending.set(request.record, { ...request, since });
+    }
     const batch = this.#choose(now);
     this.#cache.setWaiting(this.#pending.size);
     if (typeof batch === 'number') return batch;

@@ -1,7 +1,7 @@
 /** Translation while others change what it reads, and by several threads. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildCore, readModule } from '../../build/core.ts';
 import { compileModules, type EngineModules } from '../processor/engine.ts';
 import { handlerCount } from '../processor/handlers.ts';
@@ -9,6 +9,7 @@ import { BlockHeader, CodePage, Control, CPUS, EXIT_HALT, HANDLER_COUNT, MODULE_
 import type { CompilerData, ToCompiler } from './background.ts';
 import { Bell } from './bell.ts';
 import { Compiler, type CompilerOptions } from './compiler.ts';
+import { Requests } from './requests.ts';
 import { translationStatistics } from './statistics.ts';
 import { CODE, numbers, program, TestMachine } from './testing.ts';
 import type { EngineData, FromEngine, ToEngine } from './testing/worker.ts';
@@ -39,16 +40,18 @@ function go(m: TestMachine, at = 0): number {
   return m.state.gpr.get(0);
 }
 
-/** The handler of the block that begins at CODE + `at`. */
-function handler(m: TestMachine, at: number): number {
+/** The first record of the block that begins at CODE + `at`. */
+function record(m: TestMachine, at: number): number {
   const { buffer } = m.memory;
   const page = CodePage.view(buffer, Control.view(buffer, 0).codePages + (CODE >> 12) * CodePage.size);
   for (let header = page.blocks; header !== 0; header = BlockHeader.view(buffer, header).next) {
-    const first = Record.view(buffer, header + BlockHeader.size);
-    if (first.pageOffset === (CODE & 0xfff) + at) return first.handler;
+    const first = header + BlockHeader.size;
+    if (Record.view(buffer, first).pageOffset === (CODE & 0xfff) + at) return first;
   }
   throw new Error('that block was not decoded');
 }
+
+const handler = (m: TestMachine, at: number): number => Record.view(m.memory.buffer, record(m, at)).handler;
 
 describe('a compiler elsewhere', () => {
   /** Asked for, and not compiled yet. */
@@ -68,6 +71,22 @@ describe('a compiler elsewhere', () => {
     expect(handler(m, AGAIN)).toBeGreaterThanOrEqual(handlerCount());
     expect(go(m)).toBe(300);
     expect(statistics(m)).toMatchObject({ regions: 1, live: { regions: 1, modules: 1 } });
+  });
+
+  it('lets a request wait for company so long, and no longer for being made again', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const { m, compiler } = waiting({ patience: 20, batch: 2 });
+      expect(compiler.work()).toBe(20);
+      vi.advanceTimersByTime(15);
+      new Requests(m.memory.buffer).put(m.state.address, record(m, AGAIN));
+      expect(compiler.work()).toBe(5);
+      vi.advanceTimersByTime(5);
+      expect(compiler.work()).toBe(0);
+      expect(statistics(m).regions).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('does not install what was overtaken by a write', () => {
