@@ -17,9 +17,39 @@ const STACK_OR_BRANCH = new Set([
   ...JUMPS, 'jmp_rm', 'call_rm', 'ret', 'push', 'push_imm', 'pop', 'leave', 'pusha', 'popa', 'enter',
 ]); // prettier-ignore
 
+/** What the translator makes of a handler's instructions. */
+type Kind = Pick<Instruction, 'row' | 'callout' | 'size' | 'memory' | 'end' | 'returns'> & { readonly jump: boolean };
+
+const left = (returns: boolean): Kind => ({ row: undefined, callout: undefined, size: 0, memory: false, jump: false, end: true, returns });
+
+function kindOf(handler: number, mode: number): Kind {
+  const found = handler < HANDLER_FIRST ? undefined : handlerRow(handler);
+  if (!found) return left(false);
+  const { row } = found;
+  const slot = nativeHandler(handler) - found.base;
+  const callout = isCallout(handler) ? found.callout?.reason : undefined;
+  const size = found.sizes[slot >> 1]!;
+  if (row.helper) {
+    const known = EFFECTS.has(row.helper);
+    if (row.end && !known) return left(true);
+    if (row.unit !== 'x87' && !known) return left(false);
+  } else {
+    if (!families[row.family]) return left(false);
+    // Operand-size prefixes on stack operations and branches are too rare to be worth it.
+    if (STACK_OR_BRANCH.has(row.family) && size !== (mode === CODE_64 ? 64 : 32)) return left(false);
+    // PUSHA stores more than once: translated code may be left before an instruction, but not in its midst.
+    if (row.family === 'undefined' || row.family === 'pusha') return left(false);
+  }
+  const jump = !row.helper && JUMPS.has(row.family);
+  return { row: found, callout, size, memory: (slot & 1) === 1, jump, end: row.end && !row.helper, returns: false };
+}
+
 export class Code {
   readonly #view: DataView;
   readonly #control;
+  /** By mode and handler, as far as met. */
+  readonly #kinds: (Kind | undefined)[][] = [[], [], []];
+  readonly #handlers = handlerCount();
 
   constructor(memory: WebAssembly.Memory) {
     this.#view = new DataView(memory.buffer);
@@ -29,7 +59,7 @@ export class Code {
   /** The interpreter's handler of a record; 0 if it is stale. */
   handler(record: number): number {
     const now = this.#view.getUint32(record + R.handler, true);
-    const replaced = now === HANDLER_COUNT || now >= handlerCount();
+    const replaced = now === HANDLER_COUNT || now >= this.#handlers;
     return replaced ? this.#view.getUint32(record - BlockHeader.size + BlockHeader.offsets.original, true) : now;
   }
 
@@ -40,7 +70,7 @@ export class Code {
     if (v.getUint32(slot, true) !== at || v.getUint32(slot + 4, true) !== mode + 1) return 0;
     const record = v.getUint32(slot + CodeHash.offsets.record, true);
     if (this.handler(record) === 0) return 0;
-    if (v.getUint32(record + R.handler, true) >= handlerCount()) return record;
+    if (v.getUint32(record + R.handler, true) >= this.#handlers) return record;
     const entries = v.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
     return entries >= this.#control.translateAfter / WARM ? record : 0;
   }
@@ -49,33 +79,15 @@ export class Code {
   instruction(record: number, mode: number, base: number): Instruction {
     const v = this.#view;
     const handler = this.handler(record);
+    const { row, callout, size, memory, jump, end, returns } = (this.#kinds[mode]![handler] ??= kindOf(handler, mode));
     const offset = base + v.getUint16(record + R.pageOffset, true);
     const length = v.getUint8(record + R.length);
+    const position = v.getUint8(record + R.position);
     const immediate = v.getInt32(record + R.immediate, true);
-    const common = { record, handler, callout: undefined, offset, length, position: v.getUint8(record + R.position), immediate };
-    const left: Instruction = { ...common, row: undefined, size: 0, memory: false, target: undefined, end: true, returns: false };
-    if (handler < HANDLER_FIRST) return left;
-    const found = handlerRow(handler);
-    if (!found) return left;
-    const { row } = found;
-    const slot = nativeHandler(handler) - found.base;
-    const callout = isCallout(handler) ? found.callout?.reason : undefined;
-    const size = found.sizes[slot >> 1]!;
-    if (row.helper) {
-      const known = EFFECTS.has(row.helper);
-      if (row.end && !known) return { ...left, returns: true };
-      if (row.unit !== 'x87' && !known) return left;
-    } else {
-      if (!families[row.family]) return left;
-      // Operand-size prefixes on stack operations and branches are too rare to be worth it.
-      if (STACK_OR_BRANCH.has(row.family) && size !== (mode === CODE_64 ? 64 : 32)) return left;
-      // PUSHA stores more than once: translated code may be left before an instruction, but not in its midst.
-      if (row.family === 'undefined' || row.family === 'pusha') return left;
-    }
-    const jump = !row.helper && JUMPS.has(row.family);
     const target = jump ? offset + length + immediate : undefined;
-    return { ...common, callout, row: found, size, memory: (slot & 1) === 1, target, end: row.end && !row.helper, returns: false };
+    return { record, handler, callout, offset, length, position, immediate, row, size, memory, target, end, returns };
   }
+
   /** Where a near return or indirect branch has gone, as distances from the beginning of its page; the last that came new is first. */
   targets(record: number): number[] {
     const v = this.#view;

@@ -19,13 +19,13 @@ export class Crossings {
   /** `nodes`: all blocks and routers, the entry first. */
   constructor(region: Region, nodes: readonly Node[]) {
     this.#region = region;
+    if (region.pages.size === 1) return;
     const before = new Map<Node, Node[]>(nodes.map((n) => [n, []]));
     for (const n of nodes) for (const s of successors(n)) before.get(s)!.push(n);
     for (const n of nodes) {
       const pages = isRouter(n) ? new Set(before.get(n)!.map((b) => (isRouter(b) ? NaN : pageOf(b.offset)))) : new Set([pageOf(n.offset)]);
       this.#page.set(n, pages.size === 1 ? [...pages][0] : undefined);
     }
-    if (region.pages.size === 1) return;
     const all = new Set(region.pages.keys());
     for (const n of nodes) this.#sure.set(n, all);
     for (let changed = true; changed;) {

@@ -8,6 +8,8 @@ type Drafts = Map<number, Draft>;
 /** Indirect branches with more targets than this go by a router. */
 export const COMPARED = 4;
 
+const NOWHERE: readonly Place[] = [];
+
 /**
  * Cuts the instructions of contexts into blocks: those that are reached from the first's entry, which comes first. `returns`: for functions of the
  * first context, where they may return to.
@@ -26,9 +28,10 @@ export function link(
 
   /** Where an instruction branches to. */
   const ways = (context: Context, i: Instruction): Draft[] => {
-    const known = context.ways.get(i) ?? [];
-    const more =
-      i.row?.row.family !== 'ret' ? [] : context.parent ? [{ context: context.parent, offset: context.after }] : (returning.get(i) ?? []);
+    const known = context.ways.get(i) ?? NOWHERE;
+    const returns = i.row?.row.family === 'ret';
+    const more = !returns ? NOWHERE : context.parent ? [{ context: context.parent, offset: context.after }] : (returning.get(i) ?? NOWHERE);
+    if (known.length + more.length === 0) return [];
     const drafts = [...known, ...more].map(at).filter((d) => d !== undefined);
     // The same address with another context is the same to a comparison.
     return drafts.filter((d, n) => drafts.findIndex((other) => other.offset === d.offset) === n);

@@ -69,8 +69,12 @@ export const isRouter = (node: Node): node is Router => 'targets' in node;
 /** Where a block goes on within the region; what should follow it closely comes last. */
 export function successors(node: Node): readonly Node[] {
   if (isRouter(node)) return node.targets;
-  const targets = [...node.branches.values()].flat().sort((a, b) => place(b) - place(a));
-  return node.following ? [...targets, node.following] : targets;
+  const { branches, following } = node;
+  if (branches.size === 0) return following ? [following] : [];
+  const targets = [...branches.values()].flat();
+  if (targets.length > 1) targets.sort((a, b) => place(b) - place(a));
+  if (following) targets.push(following);
+  return targets;
 }
 
 const place = (node: Node): number => (isRouter(node) ? Infinity : node.offset);

@@ -1,9 +1,9 @@
 /** Which general registers a region uses, and which it may change, told from its records. */
-import type { Operand } from '../spec/row.ts';
+import type { Operand, Row } from '../spec/row.ts';
 import { Cpu, Record } from '../state/index.ts';
 import { EFFECTS } from './effects.ts';
 import { X87_INTEGER } from './emitter/helpers.ts';
-import type { Instruction, Region } from './region.ts';
+import type { Region } from './region.ts';
 
 const O = Cpu.offsets;
 const R = Record.offsets;
@@ -39,55 +39,80 @@ export interface Usage {
   readonly segments: ReadonlySet<number>;
 }
 
-export function usage(region: Region, view: DataView): Usage {
-  const touched = new Set<number>();
-  const written = new Set<number>();
-  const segments = new Set<number>();
-  let exposed = false;
-  let repeats = false;
-  let simd = false;
-  let x87 = false;
-  let callouts = false;
-  const mark = (set: Set<number>, slot: number): void => {
-    if (slot < GPR_END) set.add((slot - O.gpr) >> 3);
+/** What a row says of registers, whatever the record. General registers as sets of bits. */
+interface Facts {
+  readonly touched: number;
+  readonly written: number;
+  /** Operands that are written: in ModRM's reg field; in its r/m field, or in that where it is a register; or all that the record names. */
+  readonly writesReg: boolean;
+  readonly writesBase: boolean;
+  readonly writesRm: boolean;
+  readonly writesNamed: boolean;
+  /** Whatever the region touches may be changed. */
+  readonly exposed: boolean;
+  readonly repeats: boolean;
+  readonly simd: boolean;
+  readonly x87: boolean;
+}
+
+const known = new Map<Row, Facts>();
+
+const bits = (registers: readonly number[]): number => registers.reduce((sum, n) => sum | (1 << n), 0);
+const fixed = (operands: readonly Operand[]): number =>
+  bits(operands.filter((o) => o.kind === 'fixed').map((o) => (o.size === 8 && o.register >= 4 ? o.register - 4 : o.register)));
+
+function facts(row: Row): Facts {
+  const found = known.get(row);
+  if (found) return found;
+  const { family, helper, operands, unit } = row;
+  const effect = helper ? EFFECTS.get(helper) : undefined;
+  const implied = bits((helper ? effect?.registers : IMPLIED[family]) ?? []);
+  const both = family === 'xchg' || family === 'xadd';
+  const results = helper ? [] : operands.filter((_, n) => (n === 0 ? !READERS.has(family) : both));
+  const made: Facts = {
+    touched: implied | fixed(operands),
+    written: implied | fixed(results),
+    writesReg: results.some((o) => o.kind === 'r'),
+    writesBase: results.some((o) => o.kind === 'rr'),
+    writesRm: results.some((o) => o.kind === 'rm'),
+    writesNamed: effect !== undefined,
+    exposed: helper ? !effect && (unit !== 'x87' || X87_INTEGER.test(helper)) : EXPOSED.has(family),
+    repeats: effect?.repeats === true,
+    simd: unit === 'simd',
+    x87: unit === 'x87' || unit === 'mmx',
   };
-  const operand = (i: Instruction, o: Operand): void => {
-    if (o.kind === 'fixed') {
-      const n = o.size === 8 && o.register >= 4 ? o.register - 4 : o.register;
-      touched.add(n);
-      written.add(n);
-    } else if (o.kind === 'r') mark(written, view.getUint16(i.record + R.reg, true));
-    else if (o.kind === 'rr' || (o.kind === 'rm' && !i.memory)) mark(written, view.getUint16(i.record + R.base, true));
+  known.set(row, made);
+  return made;
+}
+
+export function usage(region: Region, view: DataView): Usage {
+  const segments = new Set<number>();
+  let touched = 0;
+  let written = 0;
+  let [exposed, repeats, simd, x87, callouts] = [false, false, false, false, false];
+  /** The general register that a field of the record names, as a bit. */
+  const named = (record: number, field: number): number => {
+    const slot = view.getUint16(record + field, true);
+    return slot < GPR_END ? 1 << ((slot - O.gpr) >> 3) : 0;
   };
   for (const block of region.blocks)
-    for (const i of block.instructions) {
-      if (!i.row) continue;
-      const { row } = i.row;
-      callouts ||= i.callout !== undefined;
-      for (const field of [R.reg, R.base, R.index]) mark(touched, view.getUint16(i.record + field, true));
-      for (const o of row.operands) if (o.kind === 'fixed') touched.add(o.size === 8 && o.register >= 4 ? o.register - 4 : o.register);
-      const segment = view.getUint16(i.record + R.segment, true);
+    for (const { row, record, memory, callout } of block.instructions) {
+      if (!row) continue;
+      const f = facts(row.row);
+      const [reg, base, index] = [named(record, R.reg), named(record, R.base), named(record, R.index)];
+      touched |= f.touched | reg | base | index;
+      written |= f.written;
+      if (f.writesReg || f.writesNamed) written |= reg;
+      if (f.writesBase || f.writesNamed || (f.writesRm && !memory)) written |= base;
+      if (f.writesNamed) written |= index;
+      const segment = view.getUint16(record + R.segment, true);
       if (segment !== 0xffff) segments.add(segment);
-      simd ||= row.unit === 'simd';
-      x87 ||= row.unit === 'x87' || row.unit === 'mmx';
-      if (row.helper) {
-        const effect = EFFECTS.get(row.helper);
-        repeats ||= effect?.repeats === true;
-        if (effect) {
-          for (const n of effect.registers) touched.add(n);
-          for (const n of effect.registers) written.add(n);
-          for (const field of [R.reg, R.base, R.index]) mark(written, view.getUint16(i.record + field, true));
-        } else if (row.unit !== 'x87' || X87_INTEGER.test(row.helper)) exposed = true;
-        continue;
-      }
-      exposed ||= EXPOSED.has(row.family);
-      for (const n of IMPLIED[row.family] ?? []) {
-        touched.add(n);
-        written.add(n);
-      }
-      row.operands.forEach((o, n) => {
-        if (n === 0 ? !READERS.has(row.family) : row.family === 'xchg' || row.family === 'xadd') operand(i, o);
-      });
+      exposed ||= f.exposed;
+      repeats ||= f.repeats;
+      simd ||= f.simd;
+      x87 ||= f.x87;
+      callouts ||= callout !== undefined;
     }
-  return { touched, written: exposed ? touched : written, simd, x87, segments, repeats, callouts };
+  const set = (mask: number): Set<number> => new Set(Array.from({ length: 16 }, (_, n) => n).filter((n) => (mask >> n) & 1));
+  return { touched: set(touched), written: set(exposed ? touched : written), simd, x87, segments, repeats, callouts };
 }

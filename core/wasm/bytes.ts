@@ -5,54 +5,59 @@ export interface Late {
 
 /** A growing byte buffer with WebAssembly's number encodings (WebAssembly core spec, 5.2). */
 export class Bytes {
-  #data = new Uint8Array(256);
+  #data: Uint8Array;
   length = 0;
   /** Where the index of a function is still to come. */
   readonly #late: { readonly at: number; readonly of: Late }[] = [];
 
-  #room(bytes: number): void {
-    if (this.length + bytes <= this.#data.length) return;
+  /** Bytes that there will be, more or less. */
+  constructor(capacity = 64) {
+    this.#data = new Uint8Array(capacity);
+  }
+
+  #grow(bytes: number): void {
     const larger = new Uint8Array(Math.max(this.#data.length * 2, this.length + bytes));
     larger.set(this.#data);
     this.#data = larger;
   }
 
   u8(value: number): void {
-    this.#room(1);
+    if (this.length === this.#data.length) this.#grow(1);
     this.#data[this.length++] = value;
   }
 
   bytes(data: ArrayLike<number>): void {
-    this.#room(data.length);
+    if (this.length + data.length > this.#data.length) this.#grow(data.length);
     this.#data.set(data, this.length);
     this.length += data.length;
   }
 
   append(other: Bytes): void {
-    let from = 0;
+    const base = this.length;
+    this.bytes(other.view());
     for (const { at, of } of other.#late) {
-      this.bytes(other.#data.subarray(from, at));
-      if (of.index === undefined) this.late(of);
-      else this.u32(of.index);
-      from = at;
+      if (of.index === undefined) this.#late.push({ at: base + at, of });
+      else this.#putIndex(base + at, of.index);
     }
-    this.bytes(other.#data.subarray(from, other.length));
   }
 
-  /** Where the byte at a place comes to lie when this is appended to nothing, all indices being known. */
-  resolved(place: number): number {
-    let at = place;
-    for (const late of this.#late) if (late.at <= place) at += late.of.index! < 0x80 ? 1 : late.of.index! < 0x4000 ? 2 : 3;
-    return at;
-  }
-
-  /** The index of a function, as unsigned LEB128: written when this is appended to something. */
+  /** The index of a function: filled in when this is appended to something. */
   late(of: Late): void {
     this.#late.push({ at: this.length, of });
+    this.u8(0);
+    this.u8(0);
+  }
+
+  /** LEB128 of two bytes, whether it needs them or not. */
+  #putIndex(at: number, index: number): void {
+    if (index >= 0x4000) throw new Error(`function ${index}: too many for a module with indices that come later`);
+    this.#data[at] = (index & 0x7f) | 0x80;
+    this.#data[at + 1] = index >> 7;
   }
 
   /** Unsigned LEB128 of a number below 2^53. */
   u32(value: number): void {
+    if (value < 0x80) return this.u8(value);
     while (value >= 0x80) {
       this.u8((value % 0x80) | 0x80);
       value = Math.floor(value / 0x80);

@@ -3,11 +3,11 @@
  * emitted: bind it to a local (`FunctionBuilder.let`) to fix its value and its place in the order of effects.
  */
 import type { Bytes, Late } from './bytes.ts';
-import { OPS, type OpName } from './ops.ts';
+import { instruction, type Instruction, type Type } from './instructions.ts';
+import type { OpName } from './ops.ts';
 
-export type Type = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
+export type { Type } from './instructions.ts';
 export const TYPE_CODE: Record<Type, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
-const LETTER: Record<string, Type> = { i: 'i32', I: 'i64', f: 'f32', F: 'f64', V: 'v128' };
 
 export interface Expr {
   readonly type: Type;
@@ -67,25 +67,26 @@ function emitCode(out: Bytes, code: number): void {
 
 class Op implements Expr {
   readonly type: Type;
-  readonly name: OpName;
+  readonly value = undefined;
+  readonly instruction: Instruction;
   readonly args: readonly Expr[];
   /** Memory operand: byte offset. Lane: its index. */
   readonly immediate: number | ArrayLike<number>;
-  constructor(name: OpName, type: Type, args: readonly Expr[], immediate: number | ArrayLike<number>) {
-    this.name = name;
+  constructor(of: Instruction, type: Type, args: readonly Expr[], immediate: number | ArrayLike<number>) {
     this.type = type;
+    this.instruction = of;
     this.args = args;
     this.immediate = immediate;
   }
   emit(out: Bytes): void {
-    for (const a of this.args) a.emit(out);
-    emitOp(out, this.name, this.immediate);
+    const { args } = this;
+    for (let i = 0; i < args.length; i++) args[i]!.emit(out);
+    emitInstruction(out, this.instruction, this.immediate);
   }
 }
 
 /** Natural alignment exponents: only atomics must state theirs; for the rest it is a hint, and 0 is always right. */
-export function emitOp(out: Bytes, name: OpName, immediate: number | ArrayLike<number>): void {
-  const [code, , kind] = OPS[name];
+export function emitInstruction(out: Bytes, { code, immediate: kind }: Instruction, immediate: number | ArrayLike<number>): void {
   emitCode(out, code);
   if (kind === 'm') {
     out.u8(code >> 8 === 0xfe ? 2 : 0);
@@ -94,43 +95,27 @@ export function emitOp(out: Bytes, name: OpName, immediate: number | ArrayLike<n
   else if (kind === 's') out.bytes(immediate as ArrayLike<number>);
 }
 
-const FOLD32: Partial<Record<OpName, (a: number, b: number) => number>> = {
-  'i32.add': (a, b) => a + b,
-  'i32.sub': (a, b) => a - b,
-  'i32.mul': (a, b) => Math.imul(a, b),
-  'i32.and': (a, b) => a & b,
-  'i32.or': (a, b) => a | b,
-  'i32.xor': (a, b) => a ^ b,
-  'i32.shl': (a, b) => a << b,
-  'i32.shr_u': (a, b) => a >>> b,
-  'i32.shr_s': (a, b) => a >> b,
-  'i32.eq': (a, b) => Number(a === b),
-  'i32.ne': (a, b) => Number(a !== b),
-};
+function apply(of: Instruction, args: readonly Expr[], immediate: number | ArrayLike<number>): Expr {
+  const { name, params, result, constant } = of;
+  if (!result) throw new Error(`${name} has no result: emit it as a statement`);
+  if (args.length !== params.length) throw new Error(`${name} takes ${params.length} operands`);
+  for (let i = 0; i < params.length; i++)
+    if (args[i]!.type !== params[i]) throw new Error(`${name}: operand ${i} is ${args[i]!.type}, not ${params[i]}`);
+  const a = args.length > 0 ? args[0]!.value : undefined;
+  const b = args.length > 1 ? args[1]!.value : undefined;
+  if (constant && typeof a === 'number' && (params.length === 1 || typeof b === 'number'))
+    return result === 'i32' ? i32c(constant(a, b as number)) : i64c(constant(a, b as number));
+  if (b !== undefined && b === of.neutral) return args[0]!;
+  return new Op(of, result, args, immediate);
+}
 
 /** One instruction applied to its operands. `immediate`: memory offset in bytes, lane, or shuffle mask. */
-export function op(name: OpName, args: readonly Expr[], immediate: number | ArrayLike<number> = 0): Expr {
-  const signature = OPS[name][1];
-  const result = LETTER[signature[signature.length - 1]!];
-  if (!result) throw new Error(`${name} has no result: emit it as a statement`);
-  const [a, b] = args;
-  if (args.length !== signature.indexOf('>')) throw new Error(`${name} takes ${signature.indexOf('>')} operands`);
-  for (let i = 0; i < args.length; i++)
-    if (args[i]!.type !== LETTER[signature[i]!]) throw new Error(`${name}: operand ${i} is ${args[i]!.type}, not ${LETTER[signature[i]!]}`);
-  const fold = FOLD32[name];
-  if (fold && typeof a?.value === 'number' && typeof b?.value === 'number') return i32c(fold(a.value, b.value));
-  if (typeof a?.value === 'number' && typeof b?.value === 'number' && (name === 'i64.eq' || name === 'i64.ne'))
-    return i32c(Number((a.value === b.value) === (name === 'i64.eq')));
-  if (name === 'i64.and' && b?.value === -1) return a!;
-  if (b?.value === 0 && /\.(add|sub|or|xor|shl|shr_s|shr_u)$/.test(name) && name.startsWith('i') && b.type === result) return a!;
-  if (name === 'i64.extend_i32_u' && typeof a!.value === 'number') return i64c(a!.value >>> 0);
-  if (name === 'i64.extend_i32_s' && typeof a!.value === 'number') return i64c(a!.value);
-  if (name === 'i32.wrap_i64' && typeof a!.value === 'number') return i32c(a!.value % 0x1_0000_0000);
-  return new Op(name, result, args, immediate);
-}
+export const op = (name: OpName, args: readonly Expr[], immediate: number | ArrayLike<number> = 0): Expr =>
+  apply(instruction(name), args, immediate);
 
 class Local implements Expr {
   readonly type: Type;
+  readonly value = undefined;
   readonly index: number;
   constructor(type: Type, index: number) {
     this.type = type;
@@ -144,82 +129,74 @@ class Local implements Expr {
 export type LocalRef = Local;
 export const local = (type: Type, index: number): Local => new Local(type, index);
 
+/** Operands, and something else than an instruction of the table after them. */
+class Other implements Expr {
+  readonly type: Type;
+  readonly value = undefined;
+  readonly args: readonly Expr[];
+  readonly put: (out: Bytes) => void;
+  constructor(type: Type, args: readonly Expr[], put: (out: Bytes) => void) {
+    this.type = type;
+    this.args = args;
+    this.put = put;
+  }
+  emit(out: Bytes): void {
+    for (const a of this.args) a.emit(out);
+    this.put(out);
+  }
+}
+
 /** `condition ? yes : no` without branches (both are evaluated). */
 export function select(condition: Expr, yes: Expr, no: Expr): Expr {
   if (typeof condition.value === 'number') return condition.value ? yes : no;
-  return {
-    type: yes.type,
-    emit(out) {
-      yes.emit(out);
-      no.emit(out);
-      condition.emit(out);
-      if (yes.type === 'v128') {
-        out.u8(0x1c);
-        out.u8(1);
-        out.u8(TYPE_CODE.v128);
-      } else out.u8(0x1b);
-    },
-  };
+  return new Other(yes.type, [yes, no, condition], (out) => {
+    if (yes.type === 'v128') out.bytes([0x1c, 1, TYPE_CODE.v128]);
+    else out.u8(0x1b);
+  });
 }
 
 /** A call of function `index` with one result. */
 export function call(index: number, result: Type, args: readonly Expr[]): Expr {
-  return {
-    type: result,
-    emit(out) {
-      for (const a of args) a.emit(out);
-      out.u8(0x10);
-      out.u32(index);
-    },
-  };
+  return new Other(result, args, (out) => {
+    out.u8(0x10);
+    out.u32(index);
+  });
 }
 
 /** A call of a function whose index is not known yet. */
 export function callLate(of: Late, result: Type, args: readonly Expr[]): Expr {
-  return {
-    type: result,
-    emit(out) {
-      for (const a of args) a.emit(out);
-      out.u8(0x10);
-      out.late(of);
-    },
-  };
+  return new Other(result, args, (out) => {
+    out.u8(0x10);
+    out.late(of);
+  });
 }
 
 /** The value of a global of the module. */
 export function globalValue(type: Type, index: number): Expr {
-  return {
-    type,
-    emit(out) {
-      out.u8(0x23);
-      out.u32(index);
-    },
-  };
+  return new Other(type, [], (out) => {
+    out.u8(0x23);
+    out.u32(index);
+  });
 }
 
 export function callIndirect(typeIndex: number, result: Type, args: readonly Expr[], slot: Expr): Expr {
-  return {
-    type: result,
-    emit(out) {
-      for (const a of args) a.emit(out);
-      slot.emit(out);
-      out.u8(0x11);
-      out.u32(typeIndex);
-      out.u8(0);
-    },
-  };
+  return new Other(result, [...args, slot], (out) => {
+    out.u8(0x11);
+    out.u32(typeIndex);
+    out.u8(0);
+  });
 }
 
 type Binary = (a: Expr, b: Expr) => Expr;
 type Unary = (a: Expr) => Expr;
-const binary =
-  (name: OpName): Binary =>
-  (a, b) =>
-    op(name, [a, b]);
-const unary =
-  (name: OpName): Unary =>
-  (a) =>
-    op(name, [a]);
+const binary = (name: OpName): Binary => {
+  const of = instruction(name);
+  return (a, b) => apply(of, [a, b], 0);
+};
+const unary = (name: OpName): Unary => {
+  const of = instruction(name);
+  return (a) => apply(of, [a], 0);
+};
 
 const integer = <T extends 'i32' | 'i64'>(t: T) => ({
   add: binary(`${t}.add`),

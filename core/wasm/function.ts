@@ -1,7 +1,8 @@
 /** Builds the body of one function: statements in order, expressions as trees, structured control by closures. */
 import { Bytes, type Late } from './bytes.ts';
-import { OPS, type OpName } from './ops.ts';
-import { emitOp, local, TYPE_CODE, type Expr, type LocalRef, type Type } from './expr.ts';
+import { instruction } from './instructions.ts';
+import type { OpName } from './ops.ts';
+import { emitInstruction, local, TYPE_CODE, type Expr, type LocalRef, type Type } from './expr.ts';
 
 export interface Label {
   /** Depth of nesting at which the construct begins. */
@@ -13,7 +14,7 @@ export class FunctionBuilder {
   readonly results: readonly Type[];
   readonly #locals: Type[] = [];
   readonly #free: Partial<Record<Type, LocalRef[]>> = {};
-  #body = new Bytes();
+  #body = new Bytes(1024);
   #depth = 0;
   readonly #keepConstants: boolean;
   /** For listings: places in the body (bytes) with what was said of them, and names of locals. */
@@ -33,7 +34,7 @@ export class FunctionBuilder {
 
   /** What `mark` was told, by places in the encoded body. */
   get marks(): { readonly offset: number; readonly value: number }[] {
-    return this.#marks.map(({ offset, value }) => ({ offset: this.#body.resolved(offset), value }));
+    return this.#marks;
   }
 
   /** How many constructs are open. */
@@ -98,9 +99,10 @@ export class FunctionBuilder {
 
   /** A store or another instruction without a result. */
   do(name: OpName, args: readonly Expr[], immediate = 0): void {
-    if (!OPS[name][1].endsWith('>')) throw new Error(`${name} has a result`);
+    const of = instruction(name);
+    if (of.result) throw new Error(`${name} has a result`);
     for (const a of args) a.emit(this.#body);
-    emitOp(this.#body, name, immediate);
+    emitInstruction(this.#body, of, immediate);
   }
 
   drop(value: Expr): void {
@@ -242,12 +244,12 @@ export class FunctionBuilder {
 
   /** After `encode`: places in the code entry of branches that are seldom taken. */
   get rareBranches(): number[] {
-    return this.#rare.map((at) => this.#body.resolved(at) + this.#bodyOffset);
+    return this.#rare.map((at) => at + this.#bodyOffset);
   }
 
   /** The function's code entry (core spec, 5.5.13), without its size. */
   encode(): Bytes {
-    const out = new Bytes();
+    const out = new Bytes(this.#body.length + 64);
     const runs: [number, Type][] = [];
     for (const t of this.#locals) {
       const last = runs[runs.length - 1];
