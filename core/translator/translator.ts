@@ -29,7 +29,7 @@ export class Translator implements TranslatorHooks {
   readonly #host: TranslatorHost;
   readonly #options: TranslatorOptions;
   readonly #words: Int32Array;
-  readonly #after: number;
+  readonly #control;
   readonly #cache: Cache;
   readonly #requests: Requests;
   readonly #compiler: Compiler | undefined;
@@ -48,9 +48,9 @@ export class Translator implements TranslatorHooks {
     this.#host = host;
     this.#options = options;
     this.#words = new Int32Array(memory.buffer);
-    this.#after = options.after ?? AFTER;
     const control = Control.view(memory.buffer, 0);
-    control.translateAfter = this.#after;
+    this.#control = control;
+    control.translateAfter = options.after ?? AFTER;
     this.#cache = new Cache(memory.buffer);
     this.#requests = new Requests(memory.buffer);
     this.#compiler = options.wake ? undefined : new Compiler(memory, { note: host.note, ...options });
@@ -88,7 +88,7 @@ export class Translator implements TranslatorHooks {
   }
 
   request(cpu: number, record: number): void {
-    const more = (this.#words[(record + ENTRIES) >> 2]! - this.#after) | 0;
+    const more = (this.#words[(record + ENTRIES) >> 2]! - this.#control.translateAfter) | 0;
     const translated = this.#words[(record + Record.offsets.handler) >> 2]! >= handlerCount();
     if (!this.#compiler) {
       if (more !== 0 && (more & AGAIN) !== 0 && !translated) return;

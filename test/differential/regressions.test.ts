@@ -29,7 +29,19 @@ function program({ bits, code, settings, pace }: Case): Program {
     settings: {
       bits, pae: false, ring: 0, flags: 2, cr0: 0x80010033, cr4: bits === 64 ? 0x620 : 0x600, mxcsr: 0x1f80, fpuControl: 0x37f, fill: 1, ...settings,
     }, // prettier-ignore
-    pace: { after: 1, batch: 1, turn: 500, interrupts: 0, patches: 0, seed: 1, most: 3000, ...pace },
+    pace: {
+      after: 1,
+      compile: 'at once',
+      batch: 1,
+      regions: 'small',
+      revisit: 1 << 15,
+      turn: 500,
+      interrupts: 0,
+      patches: 0,
+      seed: 1,
+      most: 3000,
+      ...pace,
+    },
     steps: [step],
     pointers: [],
   };
@@ -67,4 +79,22 @@ it('an instruction at the end of a page, where one was that crossed into the nex
   // The events' log (test/fuzz/kernel.ts): vector and EIP.
   const log = [0, 1, 2].map((n) => [40, 48].map((at) => reference.view.getUint32(reference.ram + LOG + n * 256 + at, true).toString(16)));
   expect(log).toEqual([['e', '12ffe'], ['82', '1000d'], ['e', '13000']]); // prettier-ignore
+});
+
+it('code in a translation, of a block whose other part changed before', () => {
+  const pair = new Pair(modules);
+  // e: inc r8d; jmp b; b: mov eax, 1; fxsave [..] (which is not translated); nop ..; c, in other 64 bytes: mov edx, 1; jmp e
+  const code =
+    'eb1e90909090909090909090909090909090909090909090909090909090909041ffc0eb1b909090909090909090909090909090909090909090909090909090b8010000000fae042500000200909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090ba01000000eb99';
+  const looped = program({ name: '', bits: 64, code, pace: { after: 10 } });
+  expect(pair.run(looped)!.differences).toEqual([]);
+  const { tested } = pair;
+  const change = (address: number, value: number): void => {
+    tested.bytes[tested.ram + address] = value;
+    tested.engine.helpers.invalidateCode(address >>> 12, address & 0xfff, address & 0xfff);
+    tested.run(300);
+  };
+  change(0x10081, 2);
+  change(0x10041, 3);
+  expect([tested.state.gpr.get(2), tested.state.gpr.get(0)]).toEqual([2, 3]);
 });

@@ -366,7 +366,10 @@ function pace(random: Random, most: number): Pace {
   const eager = random(3) !== 0;
   return {
     after: eager ? 1 : 1 + random(8),
-    batch: eager ? 1 : 1 + random(3),
+    compile: (['at once', 'at stops', 'before'] as const)[Math.min(random(8), 2)]!,
+    batch: random(8) ? 32 : 1,
+    regions: (['tiny', 'tiny', 'small', 'large'] as const)[random(4)]!,
+    revisit: random(4) ? 1 << 15 : 16,
     turn: [10, 100, 100, 500, 2000][random(5)]!,
     interrupts: random(2) ? 0 : 1 + random(6),
     patches: random(4) ? 0 : 2 + random(8),

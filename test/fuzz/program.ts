@@ -19,9 +19,16 @@ export interface Settings {
 
 /** How the engine under test runs it. */
 export interface Pace {
-  /** See TranslatorOptions. */
+  /** Entries of a block before its translation is asked for. */
   readonly after: number;
+  /** When that is done: while the program waits; at its next stop; or for all that it comes to, before it begins. */
+  readonly compile: 'at once' | 'at stops' | 'before';
+  /** Regions of a module. */
   readonly batch: number;
+  /** How large regions may be. */
+  readonly regions: 'tiny' | 'small' | 'large';
+  /** Entries after which a region is made anew, larger. */
+  readonly revisit: number;
   /** Most instructions a turn has. */
   readonly turn: number;
   /** One in so many stops brings an interrupt, an NMI, a write by a device: 0 none. */

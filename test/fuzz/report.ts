@@ -42,7 +42,7 @@ export function report(program: Program, outcome: Outcome, machine: FuzzMachine)
   const { settings, pace } = program;
   const lines = [
     `${settings.bits}-bit${settings.pae ? ', PAE' : ''}, ring ${settings.ring}, flags ${hex(settings.flags)}, cr0 ${hex(settings.cr0)}, cr4 ${hex(settings.cr4)}, mxcsr ${hex(settings.mxcsr)}, fcw ${hex(settings.fpuControl)}, fill ${settings.fill}`,
-    `after ${pace.after}, batch ${pace.batch}, turn ${pace.turn}, interrupts ${pace.interrupts}, patches ${pace.patches}, seed ${pace.seed}, most ${pace.most}`,
+    `after ${pace.after}, compiled ${pace.compile}, batch ${pace.batch}, regions ${pace.regions}, revisit ${pace.revisit}, turn ${pace.turn}, interrupts ${pace.interrupts}, patches ${pace.patches}, seed ${pace.seed}, most ${pace.most}`,
     ...listing(program, machine),
     '',
     `after ${outcome.retired} instructions, ${outcome.events} events, ${outcome.stops} stops, exit ${outcome.exit}:`,

@@ -5,6 +5,9 @@
 import type { EngineModules, TranslatorHost } from '../../core/processor/engine.ts';
 import { EXIT_BUDGET, EXIT_HALT, EXIT_SHUTDOWN, VMM_EXITS } from '../../core/state/index.ts';
 import { numbers } from '../../core/translator/testing.ts';
+import { Compiler } from '../../core/translator/compiler.ts';
+import { LARGE, SMALL, type Limits } from '../../core/translator/finder.ts';
+import type { Region } from '../../core/translator/region.ts';
 import { Translator } from '../../core/translator/translator.ts';
 import { assemble, type Layout } from './assembler.ts';
 import { differences } from './compare.ts';
@@ -25,6 +28,9 @@ export interface Outcome {
   readonly exit: number;
 }
 
+const LIMITS = { tiny: { ...SMALL, instructions: 24 }, small: SMALL, large: LARGE };
+/** Stops at which what was asked for is compiled. */
+const COMPILED_EVERY = 3;
 /** Stops at which all of memory is compared: one in so many, and the last. */
 const MEMORY_EVERY = 4;
 
@@ -33,16 +39,36 @@ export class Pair {
   readonly tested: FuzzMachine;
   /** Regions translated so far. */
   regions = 0;
+  /** Told of each. */
+  onRegion: ((region: Region) => void) | undefined;
   readonly notes: string[] = [];
-  /** What TranslatorOptions say: changed from program to program. */
-  readonly #options = { after: 1, batch: 1, onRegion: () => void this.regions++ };
+  #compiler: Compiler | undefined;
+  #atOnce = false;
+  /** What CompilerOptions say: changed from program to program. */
+  readonly #options: { batch: number; revisit: number; small: Limits; onRegion: (region: Region) => void; note: (text: string) => void };
 
   /** `full`: FULL_*, of the tested machine: its guest is fully virtualized. */
   constructor(modules: EngineModules, full = 0) {
+    this.#options = {
+      batch: 1,
+      revisit: 1 << 15,
+      small: SMALL,
+      onRegion: (region) => {
+        this.regions++;
+        this.onRegion?.(region);
+      },
+      note: (text) => void this.notes.push(text),
+    };
     this.reference = new FuzzMachine(modules, {}, 1);
-    const translator = (host: TranslatorHost): Translator =>
-      new Translator({ ...host, note: (text) => void this.notes.push(text) }, this.#options);
+    const translator = (host: TranslatorHost): Translator => {
+      this.#compiler = new Compiler(host.memory, this.#options);
+      return new Translator({ ...host, note: this.#options.note }, { after: 1, wake: () => this.#atOnce && this.#compile() });
+    };
     this.tested = new FuzzMachine(modules, { translator }, 0, full);
+  }
+
+  #compile(): void {
+    while (this.#compiler!.work());
   }
 
   /** undefined: the program cannot be laid out. */
@@ -50,13 +76,21 @@ export class Pair {
     if (!code) return undefined;
     const { pace } = program;
     const { reference, tested } = this;
-    this.#options.after = pace.after;
+    this.notes.length = 0;
+    this.#atOnce = pace.compile === 'at once';
     this.#options.batch = pace.batch;
+    this.#options.revisit = pace.revisit;
+    this.#options.small = LIMITS[pace.regions];
     tested.translateAfter(pace.after);
+    if (pace.compile === 'before') {
+      // A run to see what there is; what it comes to does not matter.
+      tested.begin(program, code);
+      tested.run(pace.most);
+      this.#compile();
+    }
     const random = numbers(pace.seed);
     reference.begin(program, code);
     tested.begin(program, code);
-    this.notes.length = 0;
     let stops = 0;
     const outcome = (found: readonly string[]): Outcome => ({
       differences: found,
@@ -71,6 +105,7 @@ export class Pair {
       // An event was delivered, perhaps for an instruction that does not count: the reference would stop before it.
       while (tested.exit < EXIT_HALT && inStubs(tested)) tested.run(0);
       stops++;
+      if (pace.compile === 'at stops' && stops % COMPILED_EVERY === 0) this.#compile();
       const lost = this.#follow();
       if (lost) return outcome([lost, ...differences(reference, tested, true)]);
       const over = tested.exit === EXIT_SHUTDOWN || tested.retired >= pace.most || stops > 400;

@@ -33,7 +33,10 @@ function plain(program: Program, fails: Fails): Program {
   const pace = (change: Partial<Program['pace']>): void => attempt({ ...now, pace: { ...now.pace, ...change } });
   pace({ interrupts: 0 });
   pace({ patches: 0 });
-  pace({ after: 1, batch: 1 });
+  pace({ revisit: 1 << 15 });
+  pace({ regions: 'small' });
+  pace({ after: 1, batch: 1, compile: 'at once' });
+  pace({ compile: 'at once' });
   for (const turn of [100_000, 2000, 300]) if (now.pace.turn < turn) pace({ turn });
   settings({ flags: 2 });
   settings({ mxcsr: 0x1f80, fpuControl: 0x37f });

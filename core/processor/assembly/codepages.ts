@@ -82,8 +82,9 @@ export function invalidateCode(page: u32, first: i32, last: i32): void {
     const low = <i32>load<u16>(block, BLOCKHEADER_first);
     const high = <i32>load<u16>(block, BLOCKHEADER_last);
     if (low <= last && high >= first) {
-      // Translations come first: they put handlers back, which the blocks then lose.
-      if (!hit) endTranslations(at, chunkMask(first, last));
+      // Translations come first: they put handlers back, which the blocks then lose. All that have any of the block: what is left of one would not
+      // be found by the next write, because no block would have it.
+      endTranslations(at, chunkMask(low, high));
       hit = true;
       const records = block + BLOCKHEADER_SIZE;
       const end = records + <usize>load<u32>(block, BLOCKHEADER_count) * RECORD_SIZE;
