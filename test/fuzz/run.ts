@@ -68,7 +68,7 @@ export class Pair {
   }
 
   #compile(): void {
-    while (this.#compiler!.work());
+    while (this.#compiler!.work() === 0);
   }
 
   /** undefined: the program cannot be laid out. */
