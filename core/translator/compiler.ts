@@ -36,7 +36,10 @@ export class Compiler {
   readonly #cache: Cache;
   readonly #code: Code;
   readonly #finder: Finder;
-  #pending = new Map<number, Request & { readonly since: number }>();
+  /** Taken, and not yet made. */
+  #pending = new Map<number, Request>();
+  /** When the first of those that wait for company came. */
+  #since: number | undefined;
   /** As long as one of these refers to it, V8 keeps the native code, and gives it to every thread that compiles the same bytes. */
   readonly #modules = new Map<number, WebAssembly.Module>();
 
@@ -55,33 +58,31 @@ export class Compiler {
    */
   work(): number {
     const now = performance.now();
-    for (const request of this.#requests.take()) {
-      // What is asked for again and again does not become new by it.
-      const since = this.#pending.get(request.record)?.since ?? now;
-      this.#pending.set(request.record, { ...request, since });
-    }
-    const batch = this.#choose(now);
+    const { batch = BATCH, patience = 0 } = this.#options;
+    const all = this.#requests.waiting + this.#pending.size;
+    this.#cache.setWaiting(all);
+    if (all === 0) return Infinity;
+    // They are left where they are meanwhile: who asks need not wake anyone.
+    this.#since ??= now;
+    const wait = this.#since + patience - now;
+    if (all < batch && wait > 0) return wait;
+    this.#since = undefined;
+    for (const request of this.#requests.take()) this.#pending.set(request.record, request);
+    const chosen = this.#choose(batch);
     this.#cache.setWaiting(this.#pending.size);
-    if (typeof batch === 'number') return batch;
-    const began = performance.now();
-    const found = batch.map((request) => this.#find(request)).filter((one) => one !== undefined);
-    this.#cache.count('finding', (performance.now() - began) * 1000);
+    // All was forgotten since they were asked for.
+    if (chosen.length === 0) return Infinity;
+    const found = chosen.map((request) => this.#find(request)).filter((one) => one !== undefined);
+    this.#cache.count('finding', (performance.now() - now) * 1000);
     if (found.length > 0) this.#make(found);
     this.#sweep();
     return 0;
   }
 
-  /** Those that are entered most; or how long it is better to wait. */
-  #choose(now: number): Request[] | number {
+  /** Those that are entered most. */
+  #choose(batch: number): Request[] {
     const { generation } = this.#cache;
-    const { batch = BATCH, patience = 0 } = this.#options;
     const alive = [...this.#pending.values()].filter((request) => request.generation === generation);
-    if (alive.length === 0) {
-      this.#pending.clear();
-      return Infinity;
-    }
-    const wait = alive.reduce((least, { since }) => Math.min(least, since), now) + patience - now;
-    if (alive.length < batch && wait > 0) return wait;
     const entries = ({ record }: Request): number => this.#view.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
     const ranked = alive.map((request) => ({ request, entries: entries(request) })).sort((a, b) => b.entries - a.entries);
     this.#pending = new Map(ranked.slice(batch).map(({ request }) => [request.record, request]));

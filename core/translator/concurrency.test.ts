@@ -76,7 +76,7 @@ describe('a compiler elsewhere', () => {
   it('lets a request wait for company so long, and no longer for being made again', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     try {
-      const { m, compiler } = waiting({ patience: 20, batch: 2 });
+      const { m, compiler } = waiting({ patience: 20, batch: 3 });
       expect(compiler.work()).toBe(20);
       vi.advanceTimersByTime(15);
       new Requests(m.memory.buffer).put(m.state.address, record(m, AGAIN));

@@ -4,6 +4,9 @@ import { whileLocked } from './codelock.ts';
 
 const Q = TranslationRequest.offsets;
 
+/** So many make a good module, in the background: each takes some 20 KiB beside its code, and helpers of its own. */
+export const COMPANY = 48;
+
 export interface Request {
   readonly record: number;
   /** Control.generation: what was asked for before all decoded code was forgotten means nothing. */
@@ -26,25 +29,30 @@ export class Requests {
     this.#state = Translations.view(buffer, this.#control.translations);
   }
 
-  /** Asks for the translation of the block that vCPU `cpu` is about to enter; false: there is no room. */
-  put(cpu: number, record: number): boolean {
+  /** Those that nobody has taken. */
+  get waiting(): number {
+    return this.#state.asked - this.#state.taken;
+  }
+
+  /** Asks for the translation of the block that vCPU `cpu` is about to enter. Returns how many wait now; 0: there is no room. */
+  put(cpu: number, record: number): number {
     return whileLocked(this.#words, () => {
       const state = this.#state;
-      if (state.asked - state.taken >= TRANSLATION_REQUESTS) return false;
+      if (this.waiting >= TRANSLATION_REQUESTS) return 0;
       const at = this.#at(state.asked);
       this.#words[(at + Q.record) >> 2] = record;
       this.#words[(at + Q.generation) >> 2] = this.#control.generation;
       this.#words[(at + Q.tlb) >> 2] = this.#words[(cpu + Cpu.offsets.tlb) >> 2]!;
       for (const half of [0, 4]) this.#words[(at + Q.base + half) >> 2] = this.#words[(cpu + Cpu.offsets.ripBase + half) >> 2]!;
       state.asked++;
-      return true;
+      return this.waiting;
     });
   }
 
   /** All that there are. */
   take(): Request[] {
     const state = this.#state;
-    if (state.asked === state.taken) return [];
+    if (this.waiting === 0) return [];
     return whileLocked(this.#words, () => {
       const all: Request[] = [];
       for (; state.taken !== state.asked; state.taken++) {

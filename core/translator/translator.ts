@@ -8,7 +8,7 @@ import { ACTIVITY_COMPILING, ACTIVITY_TRANSLATED, BlockHeader, Control, Cpu, Rec
 import { Cache } from './cache.ts';
 import { BATCH, Compiler, type CompilerOptions } from './compiler.ts';
 import { buildGlue } from './glue.ts';
-import { Requests } from './requests.ts';
+import { COMPANY, Requests } from './requests.ts';
 import { RUNNING } from './slow.ts';
 
 export interface TranslatorOptions extends CompilerOptions {
@@ -92,8 +92,10 @@ export class Translator implements TranslatorHooks {
     const translated = this.#words[(record + Record.offsets.handler) >> 2]! >= handlerCount();
     if (!this.#compiler) {
       if (more !== 0 && (more & AGAIN) !== 0 && !translated) return;
-      if (this.#requests.put(cpu, record)) this.#options.wake!();
-      else this.#cache.refuse({ record, generation: this.#cache.generation }, false);
+      const waiting = this.#requests.put(cpu, record);
+      if (waiting === 0) this.#cache.refuse({ record, generation: this.#cache.generation }, false);
+      // In between, who compiles waits for company for the first, or is at work.
+      else if (waiting === 1 || waiting === COMPANY) this.#options.wake!();
       return;
     }
     const began = performance.now();

@@ -4,11 +4,11 @@ import type { CompilerData, FromCompiler, ToCompiler } from './background.ts';
 import { Bell } from './bell.ts';
 import { Compiler } from './compiler.ts';
 import { makeWay } from './priority.ts';
+import { COMPANY } from './requests.ts';
 
 /** Milliseconds. So often it returns to the event loop: V8 frees what it has no more use for only there. */
 const BREATH = 1000;
-/** Regions of a module, and milliseconds that a request waits for so many: each module takes some 20 KiB beside its code, and helpers of its own. */
-const BATCH = 48;
+/** Milliseconds that a request waits for others. */
 const PATIENCE = 20;
 
 const port = parentPort;
@@ -23,7 +23,7 @@ function receive(message: ToCompiler): void {
     compilers.set(
       key,
       new Compiler(message.memory, {
-        batch: BATCH,
+        batch: COMPANY,
         patience: PATIENCE,
         note: (text) => port!.postMessage({ type: 'note', key, text } satisfies FromCompiler),
       }),
