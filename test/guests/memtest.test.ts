@@ -20,10 +20,13 @@ function screen(output: string): string[] {
 /** The number of the test in progress, or -1. */
 const current = (output: string): number => Number(/#(\d+) +\[/.exec(screen(output)[3]!)?.[1] ?? -1);
 
-describe.each(['memtest32.bin', 'memtest64.bin'])('memtest86+: %s', (image) => {
+const RUNS = ['bare', 'full'].flatMap((how) => ['memtest32.bin', 'memtest64.bin'].map((image) => ({ image, how })));
+
+describe.each(RUNS)('memtest86+: $image, $how', ({ image, how }) => {
   it.skipIf(missing(image))('reaches its test loop and passes its first test', async () => {
     let checked = 0;
     const args = ['run', '--kernel', guest(image), '--append', 'console=ttyS0,115200', '--memory', '16M', '--timeout', '600'];
+    if (how === 'full') args.push('--technique', 'full');
     const { stdout, stderr } = await ringside(args, {
       limit: 620,
       until: (output) => {
