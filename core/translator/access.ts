@@ -1,10 +1,11 @@
 /**
- * Memory accesses of translated code. Each is a call of a small function of the region's own module, which V8 inlines where that pays: the code
- * is short as long as it is not hot. What the TLB does not serve goes on to `slow.ts`.
+ * Memory accesses of translated code. What the TLB serves is done in place: to have it done by functions that V8 inlines is no better, for it decides by
+ * how often each was called when the optimizer came to it, and inlines 60 at most. For all else there is a function in the region's own module for each
+ * kind of access, which goes on to `slow.ts`.
  */
 import { tlbEntry } from '../processor/tlb-entry.ts';
 import { SITE_STACK, TlbEntry } from '../state/index.ts';
-import { call, FunctionBuilder, i32, i64, op, type Expr, type Late, type OpName, type Type } from '../wasm/index.ts';
+import { call, FunctionBuilder, i32, i64, op, type Expr, type Late, type LocalRef, type OpName, type Type } from '../wasm/index.ts';
 import type { Import } from './emitter/frame.ts';
 
 /**
@@ -34,6 +35,8 @@ const SHAPES: Record<Item, Shape> = {
 
 export const typeOf = (item: Item): Type => SHAPES[item].type;
 export const bytesOf = (item: Item): number => SHAPES[item].bytes;
+export const loadOf = (item: Item): OpName => SHAPES[item].load;
+export const storeOf = (item: Item): OpName => SHAPES[item].store;
 
 /**
  * `read`: (address, tlb, site) -> value. `write`: (address, value, tlb, site). `modify`: (address, tlb, site) -> host address for reading and
@@ -72,6 +75,28 @@ export class Accesses {
   }
 }
 
+export interface Lookup {
+  /** Whether the TLB does not serve the access. */
+  readonly missed: Expr;
+  /** Where it goes otherwise. */
+  readonly host: Expr;
+}
+
+/** Looks for `bytes` bytes at a linear address in the TLB. `aligned`: an address that is not a multiple of 16 misses. */
+export function lookUp(f: FunctionBuilder, write: boolean, address: LocalRef, bytes: number, aligned: boolean, tlb: Expr): Lookup {
+  const long = address.type === 'i64';
+  const low = long ? i32.wrap(address) : address;
+  const entry = f.let(tlbEntry(tlb, low));
+  const tag = op('i64.load', [entry], write ? TlbEntry.offsets.writeTag : TlbEntry.offsets.readTag);
+  // The page of the last byte: an access that crosses pages has it in another. One that is not aligned has an address like that of no page.
+  const plus = aligned ? 0 : bytes - 1;
+  const mask = aligned ? -4096 | 15 : -4096;
+  const page = long
+    ? i64.and(i64.add(address, i64.const(plus)), i64.const(mask))
+    : i64.extend_u(i32.and(i32.add(address, i32.const(plus)), i32.const(mask)));
+  return { missed: i64.ne(page, tag), host: i32.add(low, op('i32.load', [entry], TlbEntry.offsets.addend)) };
+}
+
 function buildAccess(kind: AccessKind, item: Item, params: readonly Type[], results: readonly Type[], imports: Import): FunctionBuilder {
   const { bytes, type, load, store } = SHAPES[item];
   const f = new FunctionBuilder(params, results, true);
@@ -79,21 +104,14 @@ function buildAccess(kind: AccessKind, item: Item, params: readonly Type[], resu
   const [tlb, site] = [f.param(params.length - 2), f.param(params.length - 1)];
   const long = address.type === 'i64';
   const low = long ? i32.wrap(address) : address;
-  const entry = f.let(tlbEntry(tlb, low));
-  const tag = op('i64.load', [entry], kind === 'read' ? TlbEntry.offsets.readTag : TlbEntry.offsets.writeTag);
-  // The page of the last byte: an access that crosses pages has it in another. One that is not aligned has an address like that of no page.
   const aligned = item === 'aligned128';
-  const plus = aligned ? 0 : bytes - 1;
-  const mask = aligned ? -4096 | 15 : -4096;
-  const page = long
-    ? i64.and(i64.add(address, i64.const(plus)), i64.const(mask))
-    : i64.extend_u(i32.and(i32.add(address, i32.const(plus)), i32.const(mask)));
   const wide = long ? address : i64.extend_u(address);
+  const found = lookUp(f, kind !== 'read', address, bytes, aligned, tlb);
   const size = i32.const(bytes);
   const slow = (name: string): Expr => call(imports(name, ['i64', 'i32', 'i32'], ['i32']), 'i32', [wide, site, size]);
-  const host = i32.add(low, op('i32.load', [entry], TlbEntry.offsets.addend));
+  const { host } = found;
   const missed = (then: () => void): void =>
-    f.ifRarely(i64.ne(page, tag), () => {
+    f.ifRarely(found.missed, () => {
       if (aligned)
         f.if(i32.and(low, i32.const(15)), () => f.call(imports('interpret', ['i32'], []), [i32.and(site, i32.const(~SITE_STACK))]));
       then();

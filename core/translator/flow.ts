@@ -136,6 +136,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     if (positionOf(node) > 0) f.set(budget, i32.add(budget, i32.const(positionOf(node))));
     const further = node.following && index.get(node.following);
     const last = node.instructions[node.instructions.length - 1];
+    e.begin(node.instructions);
     for (const [k, i] of node.instructions.entries()) {
       instruction = i;
       e.dead = unseen(node, k);

@@ -3,7 +3,7 @@ import type { Operand, Row } from '../spec/row.ts';
 import { Cpu, Record } from '../state/index.ts';
 import { EFFECTS } from './effects.ts';
 import { X87_INTEGER } from './emitter/helpers.ts';
-import type { Region } from './region.ts';
+import type { Instruction, Region } from './region.ts';
 
 const O = Cpu.offsets;
 const R = Record.offsets;
@@ -19,7 +19,7 @@ const IMPLIED: Record<string, readonly number[]> = {
   pcmpistri: [1], pcmpestri: [0, 1, 2], pcmpestri64: [0, 1, 2], pcmpistrm: [], pcmpestrm: [0, 2], pcmpestrm64: [0, 2], mmx_maskmovq: [7],
 }; // prettier-ignore
 /** Their first operand is not written. */
-const READERS = new Set(['cmp', 'test', 'bt', 'push', 'call_rm', 'jmp_rm', 'mul', 'imul1', 'div', 'idiv', 'nop']);
+export const READERS = new Set(['cmp', 'test', 'bt', 'push', 'call_rm', 'jmp_rm', 'mul', 'imul1', 'div', 'idiv', 'nop']);
 /** Their meaning lies in helpers that look at the vCPU's registers. */
 const EXPOSED = new Set([
   'div', 'idiv', 'daa', 'das', 'aaa', 'aas', 'enter', 'pusha', 'cmpxchg16b', 'mmx_maskmovq',
@@ -85,26 +85,35 @@ function facts(row: Row): Facts {
   return made;
 }
 
+/** The general register that a field of a record names, as a bit. */
+function named(view: DataView, record: number, field: number): number {
+  const slot = view.getUint16(record + field, true);
+  return slot < GPR_END ? 1 << ((slot - O.gpr) >> 3) : 0;
+}
+
+/** General registers that an instruction may write, as bits; those aside that only its helper knows of. */
+export function writtenBy({ row, record, memory }: Instruction, view: DataView): number {
+  if (!row) return 0;
+  const f = facts(row.row);
+  let { written } = f;
+  if (f.writesReg || f.writesNamed) written |= named(view, record, R.reg);
+  if (f.writesBase || f.writesNamed || (f.writesRm && !memory)) written |= named(view, record, R.base);
+  if (f.writesNamed) written |= named(view, record, R.index);
+  return written;
+}
+
 export function usage(region: Region, view: DataView): Usage {
   const segments = new Set<number>();
   let touched = 0;
   let written = 0;
   let [exposed, repeats, simd, x87, callouts] = [false, false, false, false, false];
-  /** The general register that a field of the record names, as a bit. */
-  const named = (record: number, field: number): number => {
-    const slot = view.getUint16(record + field, true);
-    return slot < GPR_END ? 1 << ((slot - O.gpr) >> 3) : 0;
-  };
   for (const block of region.blocks)
-    for (const { row, record, memory, callout } of block.instructions) {
+    for (const i of block.instructions) {
+      const { row, record, callout } = i;
       if (!row) continue;
       const f = facts(row.row);
-      const [reg, base, index] = [named(record, R.reg), named(record, R.base), named(record, R.index)];
-      touched |= f.touched | reg | base | index;
-      written |= f.written;
-      if (f.writesReg || f.writesNamed) written |= reg;
-      if (f.writesBase || f.writesNamed || (f.writesRm && !memory)) written |= base;
-      if (f.writesNamed) written |= index;
+      touched |= f.touched | named(view, record, R.reg) | named(view, record, R.base) | named(view, record, R.index);
+      written |= writtenBy(i, view);
       const segment = view.getUint16(record + R.segment, true);
       if (segment !== 0xffff) segments.add(segment);
       exposed ||= f.exposed;

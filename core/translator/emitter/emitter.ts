@@ -10,6 +10,7 @@ import { EFFECTS } from '../effects.ts';
 import { either } from '../flags.ts';
 import type { Instruction } from '../region.ts';
 import { O } from './frame.ts';
+import { step } from './spans.ts';
 import { SystemEmitter } from './system.ts';
 
 export class TranslatorEmitter extends SystemEmitter implements Emitter {
@@ -24,13 +25,16 @@ export class TranslatorEmitter extends SystemEmitter implements Emitter {
     this.executed = executed;
     this.inMemory = i.memory;
     this.ea = undefined;
+    this.anchor = undefined;
     this.hosts = [];
     this.stored = false;
     this.afterwards = undefined;
     this.depth = this.f.depth;
     this.f.scope(() => {
       const effect = row.helper ? EFFECTS.get(row.helper) : undefined;
+      const added = step(i, this.view, this.frame.mode);
       if (effect) this.system(effect, meaning);
+      else if (added) this.bases.adding(added.register, added.by, meaning);
       else meaning();
       if (this.afterwards) this.known = either(this.known, this.afterwards);
       if (this.stored && !i.end) this.checkStale(() => this.frame.leave(executed + 1, this.nextRip()));

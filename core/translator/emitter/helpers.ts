@@ -14,6 +14,8 @@ export const X87_INTEGER = /^(fn?stsw_ax|fcmov|fu?comi)/;
 const FLAGS_ONLY = /^(setFlags|getFlags|setArithmeticFlags)$/;
 
 export abstract class HelperEmitter extends FlagsEmitter {
+  protected abstract forgetSpans(): void;
+
   protected clearStale(): void {
     if (!this.stored) this.f.set(this.frame.stale, i32.const(0));
     this.stored = true;
@@ -25,6 +27,8 @@ export abstract class HelperEmitter extends FlagsEmitter {
     const count = (): Expr => op('i32.load', [i32.const(0)], Control.offsets.invalidations);
     this.clearStale();
     const before = f.let(count());
+    this.bases.forget();
+    this.forgetSpans();
     inside();
     f.set(this.frame.stale, i32.or(this.frame.stale, i32.ne(count(), before)));
   }

@@ -3,14 +3,108 @@ import type { Value } from '../../processor/semantics/emitter.ts';
 import type { Width } from '../../processor/semantics/widths.ts';
 import { FS, Reach, SITE_STACK, SS } from '../../state/index.ts';
 import { callLate, i32, i64, op, type Expr, type LocalRef } from '../../wasm/index.ts';
-import { bytesOf, typeOf, type Item } from '../access.ts';
+import { bytesOf, loadOf, lookUp, storeOf, typeOf, type Item } from '../access.ts';
+import type { Instruction } from '../region.ts';
 import { GPR_END, loadOp, O, R, storeOp } from './frame.ts';
 import { HelperEmitter } from './helpers.ts';
+import { planKey, planSpans, type Anchor, type Plan } from './spans.ts';
 
 /** A segment: that of pushes and pops. */
 const STACK = O.reach + SS * Reach.size;
 
+/** Bytes that the TLB was asked for together (./spans.ts). */
+interface Span {
+  readonly key: string;
+  readonly from: number;
+  readonly to: number;
+  readonly write: boolean;
+  /** Host address of the first byte; 0 if the TLB does not serve all of it. */
+  readonly host: LocalRef;
+}
+
+/** An operand in memory: its address is computed where it is needed. */
+interface Place {
+  readonly segment: number;
+  readonly ea: () => Expr;
+  readonly anchor?: Anchor | undefined;
+}
+
 export abstract class MemoryEmitter extends HelperEmitter {
+  /** Of the basic block. */
+  private plans: ReadonlyMap<number, Plan> = new Map();
+  private spans: Span[] = [];
+  private spare: LocalRef[] = [];
+  private reserved: LocalRef[] = [];
+  /** Of the instruction's memory operand, as its registers were when that was computed. */
+  protected anchor: Anchor | undefined;
+
+  /** What follows is a basic block. */
+  begin(instructions: readonly Instruction[]): void {
+    this.bases.forget();
+    this.forgetSpans();
+    this.plans = planSpans(instructions, this.view, this.frame.mode);
+    while (this.reserved.length < this.plans.size) this.reserved.push(this.f.local('i32'));
+    this.spare = [...this.reserved];
+  }
+
+  /** What the TLB says may be otherwise from here on. */
+  protected override forgetSpans(): void {
+    this.spans = [];
+  }
+
+  /** The span that an access belongs to. */
+  private span(anchor: Anchor | undefined, bytes: number, write: boolean, stack: boolean): Span | undefined {
+    if (!anchor) return undefined;
+    const { key, offset } = anchor;
+    const known = this.spans.find((s) => s.key === key && s.from <= offset && offset + bytes <= s.to && (s.write || !write));
+    if (known) return known;
+    const plan = this.plans.get(planKey(this.instruction, stack));
+    if (!plan || plan.from > 0 || plan.to < bytes || (write && !plan.write)) return undefined;
+    // Under a condition it would not be asked for always; and the registers must be what they were.
+    const host = this.f.depth === this.depth && this.bases.isCurrent(anchor) ? this.spare.pop() : undefined;
+    if (!host) return undefined;
+    const { f } = this;
+    const address = f.let(this.anchored(anchor, plan.from));
+    const found = lookUp(f, plan.write, address, plan.to - plan.from, false, this.frame.tlb);
+    f.set(host, i32.const(0));
+    f.block((missed) => {
+      f.brIfRarely(missed, found.missed);
+      f.set(host, found.host);
+    });
+    const span = { key, from: offset + plan.from, to: offset + plan.to, write: plan.write, host };
+    this.spans.push(span);
+    return span;
+  }
+
+  /** The linear address `by` bytes after an anchor. */
+  private anchored({ base, index, scale, offset }: Anchor, by: number): Expr {
+    const { long } = this;
+    const t = long ? i64 : i32;
+    const added = (n: number): number => this.bases.added(n);
+    let at = offset + by;
+    if (base === 'page') return this.address(at);
+    if (base !== undefined) at -= added(base);
+    if (index !== undefined) at -= added(index) * 2 ** scale;
+    let sum: Expr = t.const(long ? at : at | 0);
+    if (index !== undefined) sum = t.add(t.shl(this.registerLocal(index), t.const(scale)), sum);
+    return base === undefined ? sum : t.add(this.registerLocal(base), sum);
+  }
+
+  /** The memory operand. */
+  protected memoryPlace(): Place {
+    const segment = this.segment();
+    const anchor = (this.anchor ??= this.bases.operand(this.instruction));
+    if (this.ea || !anchor) {
+      const ea = this.effectiveAddress();
+      return { segment, ea: () => ea, anchor };
+    }
+    const ea = (): Expr => {
+      if (!this.bases.isCurrent(anchor)) throw new Error(`${this.row.text}: that a register of its operand changes was not foreseen`);
+      return this.computeAddress();
+    };
+    return { segment, ea, anchor };
+  }
+
   read(i: number): LocalRef {
     return this.operand(i, false);
   }
@@ -31,8 +125,8 @@ export abstract class MemoryEmitter extends HelperEmitter {
       );
     }
     if (this.isMemory(i)) {
-      if (!forWrite) return f.let(this.readMemory(width, this.segment(), this.effectiveAddress()));
-      const host = this.place(width, this.segment(), this.effectiveAddress());
+      if (!forWrite) return this.readMemory(width, this.memoryPlace());
+      const host = this.place(width, this.memoryPlace());
       this.hosts[i] = host;
       return f.let(op(loadOp(width), [host]));
     }
@@ -45,13 +139,14 @@ export abstract class MemoryEmitter extends HelperEmitter {
     if (this.isMemory(i)) {
       const host = this.hosts[i];
       if (host) this.f.do(storeOp(width), [host, value]);
-      else this.writeMemory(width, this.segment(), this.effectiveAddress(), value);
+      else this.writeMemory(width, this.memoryPlace(), value);
       return;
     }
     this.writeSlot(this.slot(o), width, value);
   }
 
   effectiveAddress(): LocalRef {
+    this.anchor ??= this.bases.operand(this.instruction);
     return (this.ea ??= this.f.variable(this.computeAddress()));
   }
 
@@ -98,23 +193,77 @@ export abstract class MemoryEmitter extends HelperEmitter {
     return i32.add(i32.wrap(at), op('i32.load', [cpu], segment + Reach.offsets.base));
   }
 
-  protected readMemory(item: Item, segment: number, ea: Expr): Expr {
-    const access = this.frame.access('read', item, this.long);
-    const linear = this.linear(segment, ea, bytesOf(item), Reach.offsets.readEnd);
-    return callLate(access, typeOf(item), [linear, this.frame.tlb, this.site(segment)]);
+  protected readMemory(item: Item, at: Place): LocalRef {
+    const { f, frame } = this;
+    const type = typeOf(item);
+    const value = f.local(type);
+    const rest = [frame.tlb, this.site(at.segment)];
+    this.reach(
+      item,
+      at,
+      false,
+      (host, offset) => f.set(value, op(loadOf(item), [host], offset)),
+      (linear) => f.set(value, callLate(frame.access('read', item, this.long), type, [linear, ...rest])),
+    );
+    return value;
   }
 
-  protected writeMemory(item: Item, segment: number, ea: Expr, value: Expr): void {
-    const access = this.frame.access('write', item, this.long);
-    const linear = this.linear(segment, ea, bytesOf(item), Reach.offsets.writeEnd);
-    this.f.callLate(access, [linear, value, this.frame.tlb, this.site(segment)]);
+  protected writeMemory(item: Item, at: Place, value: Expr): void {
+    const { f, frame } = this;
+    const v = f.let(value);
+    const rest = [v, frame.tlb, this.site(at.segment)];
+    this.reach(
+      item,
+      at,
+      true,
+      (host, offset) => f.do(storeOf(item), [host, v], offset),
+      (linear) => f.callLate(frame.access('write', item, this.long), [linear, ...rest]),
+    );
   }
 
   /** The host address of what is going to be read and written. */
-  protected place(item: Item, segment: number, ea: Expr): LocalRef {
-    const access = this.frame.access('modify', item, this.long);
-    const linear = this.linear(segment, ea, bytesOf(item), Reach.offsets.writeEnd);
-    return this.f.let(callLate(access, 'i32', [linear, this.frame.tlb, this.site(segment)]));
+  protected place(item: Item, at: Place): LocalRef {
+    const { f, frame } = this;
+    const host = f.local('i32');
+    const rest = [frame.tlb, this.site(at.segment)];
+    this.reach(
+      item,
+      at,
+      true,
+      (found, offset) => f.set(host, i32.add(found, i32.const(offset))),
+      (linear) => f.set(host, callLate(frame.access('modify', item, this.long), 'i32', [linear, ...rest])),
+    );
+    return host;
+  }
+
+  /** Does an access: as `hit` where its place in the host is known, or else as `miss`. */
+  private reach(item: Item, at: Place, write: boolean, hit: (host: Expr, offset: number) => void, miss: (linear: Expr) => void): void {
+    const { f } = this;
+    const { segment, anchor } = at;
+    const bytes = bytesOf(item);
+    const aligned = item === 'aligned128';
+    const linear = (): Expr => this.linear(segment, at.ea(), bytes, write ? Reach.offsets.writeEnd : Reach.offsets.readEnd);
+    const span = aligned ? undefined : this.span(anchor, bytes, write, segment === STACK);
+    if (span) {
+      const within = (): void => hit(span.host, anchor!.offset - span.from);
+      return this.unlessRarely(i32.eqz(span.host), within, () => miss(linear()));
+    }
+    const address = f.let(linear());
+    const found = lookUp(f, write, address, bytes, aligned, this.frame.tlb);
+    const alone = (): void => hit(found.host, 0);
+    this.unlessRarely(found.missed, alone, () => miss(address));
+  }
+
+  private unlessRarely(condition: Expr, then: () => void, otherwise: () => void): void {
+    const { f } = this;
+    f.block((done) => {
+      f.block((label) => {
+        f.brIfRarely(label, condition);
+        then();
+        f.br(done);
+      });
+      otherwise();
+    });
   }
 
   protected site(segment: number): Expr {
@@ -122,11 +271,11 @@ export abstract class MemoryEmitter extends HelperEmitter {
   }
 
   loadAt(ea: Expr, width: Width): LocalRef {
-    return this.f.let(this.readMemory(width, this.segment(), ea));
+    return this.readMemory(width, { segment: this.segment(), ea: () => ea });
   }
 
   modifyAt(ea: Expr, width: Width): { value: LocalRef; store(value: Value): void } {
-    const host = this.place(width, this.segment(), ea);
+    const host = this.place(width, { segment: this.segment(), ea: () => ea });
     return {
       value: this.f.let(op(loadOp(width), [host])),
       store: (value) => this.f.do(storeOp(width), [host, value]),
@@ -144,16 +293,28 @@ export abstract class MemoryEmitter extends HelperEmitter {
     const { f } = this;
     const v = f.let(value);
     const ea = this.stackAddress(i64.const(-width / 8));
-    this.writeMemory(width, STACK, ea, v);
-    this.setGpr(4, 64, ea);
+    this.writeMemory(width, { segment: STACK, ea: () => ea, anchor: this.bases.stack(-width / 8) }, v);
+    this.moveStack(-width / 8, ea);
   }
 
   peek(offset: number | Expr, width: Width): LocalRef {
-    const ea = this.stackAddress(typeof offset === 'number' ? i64.const(offset) : offset);
-    return this.f.let(this.readMemory(width, STACK, ea));
+    if (typeof offset === 'number') {
+      const ea = (): Expr => this.stackAddress(i64.const(offset));
+      return this.readMemory(width, { segment: STACK, ea, anchor: this.bases.stack(offset) });
+    }
+    const ea = this.stackAddress(offset);
+    return this.readMemory(width, { segment: STACK, ea: () => ea });
   }
 
   adjustStack(bytes: Expr): void {
-    this.setGpr(4, 64, i64.add(this.gpr(4, 64), bytes));
+    const value = i64.add(this.gpr(4, 64), bytes);
+    if (typeof bytes.value === 'number') this.moveStack(bytes.value, value);
+    else this.setGpr(4, 64, value);
+  }
+
+  private moveStack(by: number, value: Expr): void {
+    const set = (): void => this.setGpr(4, 64, value);
+    if (this.f.depth === this.depth) this.bases.adding(4, by, set);
+    else set();
   }
 }

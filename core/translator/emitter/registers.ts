@@ -7,6 +7,7 @@ import { i32, i64, op, type Expr, type FunctionBuilder, type LocalRef } from '..
 import { UNKNOWN, type Known } from '../flags.ts';
 import { pageOf, type Instruction } from '../region.ts';
 import { GPR_END, O, R, type Frame } from './frame.ts';
+import { Bases } from './spans.ts';
 
 export abstract class RegisterEmitter {
   readonly f: FunctionBuilder;
@@ -31,6 +32,7 @@ export abstract class RegisterEmitter {
   /** The same where flags were changed under a condition. */
   protected afterwards: Known | undefined;
   protected readonly view: DataView;
+  protected readonly bases: Bases;
 
   constructor(frame: Frame, view: DataView) {
     this.frame = frame;
@@ -38,6 +40,7 @@ export abstract class RegisterEmitter {
     this.cpu = frame.cpu;
     this.long = frame.mode === CODE_64;
     this.view = view;
+    this.bases = new Bases(frame.mode, view);
   }
 
   abstract address(offset: number): Expr;
@@ -106,6 +109,7 @@ export abstract class RegisterEmitter {
     const l = this.registerLocal(number);
     if (!this.frame.written.has(number)) throw new Error(`${this.row.text}: that register ${number} is written was not foreseen`);
     const { f } = this;
+    this.bases.written(number);
     if (width >= 32) {
       if (this.long) return f.set(l, width === 64 ? value : i64.extend_u(value));
       return f.set(l, width === 64 ? i32.wrap(value) : value);

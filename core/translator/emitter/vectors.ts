@@ -14,10 +14,10 @@ export abstract class VectorEmitter extends MemoryEmitter {
       return f.let(op(o.kind === 'mm' || o.kind === 'mmrm' ? 'v128.load64_zero' : 'v128.load', [cpu], slot));
     }
     const bits = typeof o.size === 'number' ? o.size : 64;
-    const read = (item: Item): Expr => this.readMemory(item, this.segment(), this.effectiveAddress());
-    if (bits === 128) return f.let(read(unaligned ? 128 : 'aligned128'));
-    if (bits === 64) return f.let(read('low64'));
-    if (bits === 32) return f.let(read('low32'));
+    const read = (item: Item): LocalRef => this.readMemory(item, this.memoryPlace());
+    if (bits === 128) return read(unaligned ? 128 : 'aligned128');
+    if (bits === 64) return read('low64');
+    if (bits === 32) return read('low32');
     return f.let(op('i32x4.replace_lane', [v128.const(new Uint8Array(16)), read(bits as Width)], 0));
   }
 
@@ -35,7 +35,7 @@ export abstract class VectorEmitter extends MemoryEmitter {
     }
     const bits = typeof o.size === 'number' ? o.size : 64;
     const v = f.let(value);
-    const write = (item: Item, part: Expr): void => this.writeMemory(item, this.segment(), this.effectiveAddress(), part);
+    const write = (item: Item, part: Expr): void => this.writeMemory(item, this.memoryPlace(), part);
     if (bits === 128) write(unaligned ? 128 : 'aligned128', v);
     else if (bits === 64) write(64, op('i64x2.extract_lane', [v], 0));
     else write(bits as Width, op('i32x4.extract_lane', [v], 0));
