@@ -95,7 +95,7 @@ function faulting(imports: Import, helper: string, argument: Expr | 'record'): F
 }
 
 /** Bits of (entries - translateAfter) that are 0 when a block's translation is asked for: again and again, until it is there. */
-const ASK = 0x8000_001f | 0;
+const ASK = 0x8000_00ff | 0;
 
 /** Enters a block that is not translated: counts, and asks for its translation when it has become hot. */
 function counting(type: number, imports: Import): FunctionBuilder {

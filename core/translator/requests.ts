@@ -5,7 +5,7 @@ import { whileLocked } from './codelock.ts';
 const Q = TranslationRequest.offsets;
 
 /** So many make a good module, in the background: each takes some 20 KiB beside its code, and helpers of its own. */
-export const COMPANY = 48;
+export const COMPANY = 24;
 
 export interface Request {
   readonly record: number;

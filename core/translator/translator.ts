@@ -20,7 +20,7 @@ export interface TranslatorOptions extends CompilerOptions {
 
 const AFTER = 1000;
 /** What waits for company that does not come is compiled by itself after so many more entries. */
-const PATIENCE = 32;
+const PATIENCE = 256;
 /** Entries after which a request that was lost is made again. */
 const AGAIN = 0xffff;
 const ENTRIES = BlockHeader.offsets.entries - BlockHeader.size;

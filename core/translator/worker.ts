@@ -9,7 +9,7 @@ import { COMPANY } from './requests.ts';
 /** Milliseconds. So often it returns to the event loop: V8 frees what it has no more use for only there. */
 const BREATH = 1000;
 /** Milliseconds that a request waits for others. */
-const PATIENCE = 20;
+const PATIENCE = 5;
 
 const port = parentPort;
 if (port === null) throw new Error('the compiler is a worker thread');
