@@ -2,8 +2,8 @@ import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three projects: `unit` (npm test: unit tests beside the code, conformance vectors, built guests), `guests` (npm run test:guests: real
- * systems through the command) and `e2e` (npm run test:e2e: the app in a browser).
+ * Four projects: `unit` (npm test: unit tests beside the code, conformance vectors, built guests), `guests` (npm run test:guests: real
+ * systems through the command), `e2e` (npm run test:e2e: the app in a browser) and `long` (npm run test:long: what takes half an hour).
  */
 export default defineConfig({
   plugins: [vue()],
@@ -29,6 +29,10 @@ export default defineConfig({
           hookTimeout: 600_000,
           fileParallelism: false,
         },
+      },
+      {
+        extends: true,
+        test: { name: 'long', include: ['test/long/**/*.test.ts'], globalSetup: ['test/guests/setup.ts'], fileParallelism: false },
       },
       {
         extends: true,
