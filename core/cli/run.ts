@@ -116,7 +116,13 @@ export async function runCommand(args: string[]): Promise<number> {
     await terminal.close();
     if (ending.line !== undefined) process.stderr.write(`ringside: ${ending.line}\n`);
     if (values.stats !== undefined && run !== undefined) {
-      const report = statistics(run, { status: ending.status, began, cpuBegan, engine: draft.engine ?? 'translator' });
+      const report = statistics(run, {
+        status: ending.status,
+        began,
+        cpuBegan,
+        engine: draft.engine ?? 'translator',
+        technique: draft.technique ?? 'automatic',
+      });
       writeReport(values.stats, report);
     }
     return ending.status;

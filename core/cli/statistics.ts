@@ -9,9 +9,10 @@ export interface Frame {
   readonly began: number;
   readonly cpuBegan: NodeJS.CpuUsage;
   readonly engine: string;
+  readonly technique: string;
 }
 
-export function statistics(run: Run, { status, began, cpuBegan, engine }: Frame) {
+export function statistics(run: Run, { status, began, cpuBegan, engine, technique }: Frame) {
   const now = monotonic();
   const { classes, shares, activities, translation } = executionOf(run, now);
   const cpu = process.cpuUsage(cpuBegan);
@@ -30,6 +31,7 @@ export function statistics(run: Run, { status, began, cpuBegan, engine }: Frame)
   return {
     status,
     engine,
+    technique,
     wallSeconds: now - began,
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
     instructions,
@@ -40,15 +42,21 @@ export function statistics(run: Run, { status, began, cpuBegan, engine }: Frame)
     activities,
     translation,
     exits,
-    vcpus: vcpus.map(({ guestUser, guestKernel, vmm, ready, blocked, halted, instructions: retired }) => ({
-      guestUser,
-      guestKernel,
-      vmm,
-      ready,
-      blocked,
-      halted,
-      instructions: retired,
-    })),
+    vcpus: vcpus.map((total, index) => {
+      const { guestUser, guestKernel, vmm, ready, blocked, halted, instructions: retired } = total;
+      const { privileged, sensitive } = run.window.retired(index);
+      return {
+        guestUser,
+        guestKernel,
+        vmm,
+        ready,
+        blocked,
+        halted,
+        instructions: retired,
+        classes: { innocuous: Math.max(0, retired - sensitive - privileged), sensitive, privileged },
+        exits: total.exits,
+      };
+    }),
     peakMemory: process.resourceUsage().maxRSS * 1024,
     undefinedInstructions: Object.fromEntries(run.undefinedOpcodes()),
   };

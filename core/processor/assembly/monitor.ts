@@ -194,7 +194,7 @@ function rewrite(record: usize, callout: u32): void {
   const handler = load<u32>(record, RECORD_handler);
   const native = callout - DISTANCE;
   if (handler == native) atomic.store<u32>(record + RECORD_handler, callout);
-  else if (handler != HANDLER_STALE) {
+  else if (handler == HANDLER_COUNT || handler >= load<u32>(0, CONTROL_firstSlot)) {
     // The first of a block, which is counted or has been translated.
     const header = record - BLOCKHEADER_SIZE;
     if (load<u32>(header, BLOCKHEADER_original) == native) store<u32>(header, callout, BLOCKHEADER_original);

@@ -40,6 +40,12 @@ export function isCompressed(cpu: usize): bool {
   return load<u32>(cpu, CPU_compressed) != 0;
 }
 
+/** CPL as the guest believes it is, in either view: for what is neither privileged nor translated and yet looks at it. */
+export function believedCpl(cpu: usize): u32 {
+  const cpl = load<u32>(cpu, CPU_cpl);
+  return cpl == 1 ? cpl - load<u32>(cpu, CPU_lowered) : cpl;
+}
+
 /** CR0 as the processor needs it: protected, paged and write-protected whatever the guest believes; the rest is the guest's. */
 export function physicalCr0(cr0: u64): u64 {
   return cr0 | CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_PG;

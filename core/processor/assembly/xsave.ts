@@ -1,6 +1,5 @@
 /** FXSAVE, FXRSTOR (SDM vol. 1, 10.5), XSAVE, XSAVEOPT, XRSTOR for x87 and SSE state (vol. 1, chapter 13), LDMXCSR, STMXCSR. */
 import {
-  CPU_cpl,
   CPU_cr0,
   CPU_cr4,
   CPU_efer,
@@ -24,6 +23,7 @@ import { in64BitMode, put, slot } from './fpu';
 import { initializeX87, setControl } from './fpu_environment';
 import { load16, load32, load64, readAddress, store32, store64, load8, probeWrite } from './memory';
 import { effectiveAddress } from './operands';
+import { believedCpl } from './rings';
 
 const CR0_EM: u32 = 4;
 const CR0_TS: u32 = 8;
@@ -154,10 +154,13 @@ function saveLegacy(cpu: usize, record: usize, wide: bool): void {
   if (hasXmm(cpu)) storeXmm(cpu, segment, ea);
 }
 
-/** Without CR4.OSFXSR, and with AMD's fast FXSAVE at CPL 0 of 64-bit mode, the XMM registers stay out. */
+/**
+ * Without CR4.OSFXSR, and with AMD's fast FXSAVE at CPL 0 of 64-bit mode, the XMM registers stay out. (A VMM that cannot translate FXSAVE hides the
+ * feature; here it sees to it.)
+ */
 function hasXmm(cpu: usize): bool {
   if (!(load<u32>(cpu, CPU_cr4) & CR4_OSFXSR)) return false;
-  return !(load<u32>(cpu, CPU_efer) & EFER_FFXSR && in64BitMode(cpu) && load<u32>(cpu, CPU_cpl) == 0);
+  return !(load<u32>(cpu, CPU_efer) & EFER_FFXSR && in64BitMode(cpu) && believedCpl(cpu) == 0);
 }
 
 function restoreLegacy(cpu: usize, record: usize, wide: bool): void {

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it, test } from 'vitest';
 import { buildCore, readModule } from '../../../build/core.ts';
 import { compileModules, type EngineModules } from '../../processor/engine.ts';
 import {
-  CPUS, EVENT_INTERRUPT, EXIT_BUDGET, EXIT_HALT, FULL_ADAPT, FULL_ON, FULL_PATIENCE, FULL_TRANSLATE, GROUP_CONTROL, GROUP_FLAGS, GROUP_HALT,
+  Cpu, CPUS, EVENT_INTERRUPT, EXIT_BUDGET, EXIT_HALT, FULL_ADAPT, FULL_ON, FULL_PATIENCE, FULL_TRANSLATE, GROUP_CONTROL, GROUP_FLAGS, GROUP_HALT,
   GROUP_PORT, GROUP_SYSTEM_CALL, VMM_CALLOUT, VMM_REFLECTED, VMM_TRAP,
 } from '../../state/index.ts'; // prettier-ignore
 import { Translator } from '../../translator/translator.ts';
@@ -170,6 +170,18 @@ test('SYSCALL enters the VMM, which is ring 0, and the guest’s kernel at ring 
   expect(machine.ring).toBe(1);
   expect(machine.asBelieved().ring).toBe(0);
   expect(exits(machine, VMM_TRAP + GROUP_SYSTEM_CALL)).toBe(1);
+});
+
+test('AMD’s fast FXSAVE, which looks at CPL and does not trap, finds the ring that the guest believes in', () => {
+  const saved = ([full, ring]: readonly [number, 0 | 3]): number => {
+    const machine = new FullMachine(64, full, modules).begin([0x0f, 0xae, 0x04, 0x25, 0x00, 0x22, 0, 0, 0xcd, 0x21], ring);
+    machine.state.efer |= 0x4000;
+    machine.view.setUint32(CPUS + Cpu.offsets.xmm, 0x1234, true);
+    machine.halt();
+    return machine.word(0x2200 + 160);
+  };
+  const all = [0, FULL_ON, ON].flatMap((full) => [[full, 0] as const, [full, 3] as const]);
+  expect(all.map(saved)).toEqual([0, 0x1234, 0, 0x1234, 0, 0x1234]);
 });
 
 test('in real-address mode everything is emulated, at no ring', () => {
