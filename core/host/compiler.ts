@@ -2,7 +2,6 @@
 import { Worker } from 'node:worker_threads';
 import type { CompilerData, FromCompiler, ToCompiler } from '../translator/background.ts';
 import { Bell } from '../translator/bell.ts';
-import { v8MakesWay } from '../translator/priority.ts';
 import { tuneV8ForBackground } from '../wasm/index.ts';
 import type { VmKey } from './protocol.ts';
 
@@ -53,7 +52,6 @@ export class CompilerThread {
 
   #spawn(): void {
     tuneV8ForBackground();
-    v8MakesWay();
     const workerData: CompilerData = { bell: this.bell.buffer };
     const worker = new Worker(this.#options.module, {
       workerData,

@@ -3,7 +3,6 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { CompilerData, FromCompiler, ToCompiler } from './background.ts';
 import { Bell } from './bell.ts';
 import { Compiler } from './compiler.ts';
-import { makeWay } from './priority.ts';
 import { COMPANY } from './requests.ts';
 
 /** Milliseconds. So often it returns to the event loop: V8 frees what it has no more use for only there. */
@@ -44,5 +43,4 @@ function work(): void {
   setImmediate(work);
 }
 
-makeWay();
 work();
