@@ -98,3 +98,9 @@ it('code in a translation, of a block whose other part changed before', () => {
   change(0x10041, 3);
   expect([tested.state.gpr.get(2), tested.state.gpr.get(0)]).toEqual([2, 3]);
 });
+
+it('an operand that begins at the last byte of all addresses', () => {
+  // mov esi, 8; shl dword [rsi - 9], 1
+  const outcome = new Pair(modules).run(program({ name: '', bits: 64, code: 'be08000000d176f7' }));
+  expect(outcome!.differences).toEqual([]);
+});

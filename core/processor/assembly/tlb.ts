@@ -338,10 +338,16 @@ export function flushTlb(cpu: usize, keepGlobal: bool): void {
   store<u32>(cpu, activity, CPU_activity);
 }
 
-/** Empties every entry, whatever was there: machine memory begins as zeros, and a tag of 0 is page 0. */
+/**
+ * Empties every entry, whatever was there. Machine memory begins as zeros, and a tag of 0 is page 0: that is looked for in its own entry, and in the
+ * last by an operand that begins on the last page and ends on the first.
+ */
 export function resetTlb(cpu: usize): void {
   flushTlb(cpu, false);
-  for (let mode: u32 = 0; mode < TLB_MODES; mode++) clearEntry(tlbEntry(cpu, mode, 0));
+  for (let mode: u32 = 0; mode < TLB_MODES; mode++) {
+    clearEntry(tlbEntry(cpu, mode, 0));
+    clearEntry(tlbEntry(cpu, mode, -1));
+  }
 }
 
 // @ts-ignore: decorator
