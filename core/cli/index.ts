@@ -16,6 +16,8 @@ const USAGE = `Ringside ${VERSION}: virtual machines on a processor of its own.
   ringside translate --at ADDRESS | --hottest N [--kernel FILE … as for run] [--timeout SECONDS]
                guest code beside the WebAssembly it becomes: of a file of code, or of what a guest runs
   ringside host [--json]               what this host can do
+  ringside bench techniques [--json FILE] [--readme FILE] [--rounds N]
+               what operations cost the built-in guest, by technique, with exits
   ringside serve [--port N]            the app, for a browser on this machine
   ringside list [--json]               the VMs of the library
   ringside create NAME [as for run]    adds a VM to it
@@ -36,6 +38,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./run.ts')).runCommand,
   translate: async () => (await import('./translate.ts')).translateCommand,
   host: async () => (await import('./host.ts')).hostCommand,
+  bench: async () => (await import('./bench.ts')).benchCommand,
   list: async () => (await import('./library.ts')).listCommand,
   create: async () => (await import('./library.ts')).createCommand,
   start: async () => (await import('./library.ts')).startCommand,

@@ -60,7 +60,7 @@ class PcMachine implements GuestMachine {
         }
       }
       this.board = new Board(memory, {
-        clock: { now: () => (milliseconds() - epoch()) * 1e6 },
+        clock: { now: () => Math.max(0, milliseconds() - epoch()) * 1e6 },
         serials: spec.serials,
         disks: this.#disks,
         testDevices: spec.testDevices === true,

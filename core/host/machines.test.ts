@@ -1,5 +1,7 @@
 /** Real machines on real threads: the built-in guest, several at once, moved between pCPUs. */
 import { compilerModule } from './compiler.ts';
+import { places } from '../machine/places.ts';
+import { Control } from '../state/index.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { roundRobin } from '../scheduler/round-robin.ts';
 import { engineModules, pcpuModule } from './assets.ts';
@@ -109,3 +111,17 @@ test('idle, it costs next to nothing', async () => {
   expect((after.halted - before.halted) / 2).toBeGreaterThan(0.8);
   expect(busy / 2).toBeLessThan(0.15);
 }, 120_000);
+
+test('guest time is 0 until the guest runs: loading takes as long as it likes', async () => {
+  const run = await pool.boot(
+    { source: { kind: 'builtin' }, memory: 32 << 20, vcpus: 1, disks: [], serials: 1 },
+    { output: () => {}, note: () => {}, ended: () => {} },
+  );
+  const { buffer } = run.memory;
+  const { devices, devicesEnd } = Control.view(buffer, 0);
+  const clock = new Float64Array(buffer, places({ devices, devicesEnd, vcpus: 1 }).clock, 1);
+  expect(clock[0]).toBe(0);
+  run.go();
+  await expect.poll(() => clock[0], { timeout: 30_000 }).toBeGreaterThan(0);
+  await run.end();
+}, 60_000);

@@ -115,7 +115,8 @@ export class Run implements Watched {
     this.vcpus = Array.from({ length: spec.vcpus }, (_, index) => ({ run: this, index }));
     this.looks = this.vcpus.map(noLooks);
     this.#pausedAt = milliseconds();
-    this.block.epoch = this.#pausedAt;
+    // Loading takes a while, and devices are set up by the clock meanwhile: guest time must not have passed then.
+    this.block.epoch = Infinity;
     for (const account of this.block.accounts) account.clear(BLOCKED, this.#pausedAt / 1000);
   }
 
@@ -123,8 +124,9 @@ export class Run implements Watched {
   go(): void {
     if (!this.paused || this.outcome !== undefined) return;
     this.paused = false;
-    // Guest time stood still meanwhile.
-    this.block.epoch += milliseconds() - this.#pausedAt;
+    // Guest time stood still meanwhile, and begins the first time.
+    const now = milliseconds();
+    this.block.epoch = this.block.epoch === Infinity ? now : this.block.epoch + now - this.#pausedAt;
     this.block.withdraw(REQUEST_PAUSE);
     this.#pool.wake(this);
   }

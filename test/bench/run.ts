@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { putBetween } from '../../core/cli/markdown.ts';
 import { measure, type Measured } from './measure.ts';
 import { checkout, PEERS, ringside, thisTree, type Bits, type Program } from './programs.ts';
 import { compareTable, mistakes, otherTable, timesTable } from './tables.ts';
@@ -135,15 +136,13 @@ try {
 /** Puts the tables between the README's markers, with what they were measured on, by what, and when. */
 function writeReadme(tables: string): void {
   const file = fileURLToPath(new URL('../../README.md', import.meta.url));
-  const text = readFileSync(file, 'utf8');
-  const [begin, stop] = ['<!-- bench -->', '<!-- /bench -->'];
-  const [from, to] = [text.indexOf(begin), text.indexOf(stop)];
-  if (from < 0 || to < from) fail(`README.md has no ${begin} … ${stop}`);
   const cpu = os.cpus()[0]?.model.trim() ?? 'an unknown CPU';
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8', cwd: path.dirname(file) }).trim();
   const args = process.argv.slice(2).filter((arg) => arg !== '--readme');
   const head =
     `Measured at commit ${commit} on ${new Date().toISOString().slice(0, 10)}, on ${os.cpus().length} threads of ${cpu}, Node ${process.versions.node}, by ` +
     `\`npm run bench -- ${args.join(' ')}\`: medians of ${rounds * repeat} repetitions, times by the host’s clock.`;
-  writeFileSync(file, `${text.slice(0, from + begin.length)}\n\n${head}\n\n${tables}\n\n${text.slice(to)}`);
+  const text = putBetween(readFileSync(file, 'utf8'), 'bench', `${head}\n\n${tables}`);
+  if (text === undefined) fail('README.md has no <!-- bench --> … <!-- /bench -->');
+  writeFileSync(file, text);
 }

@@ -1,4 +1,5 @@
 /** From runs to Markdown. */
+import { markdown } from '../../core/cli/markdown.ts';
 import type { Measured } from './measure.ts';
 import type { Bits, Program } from './programs.ts';
 
@@ -15,9 +16,6 @@ export const geometricMean = (of: readonly number[]): number => Math.exp(of.redu
 
 /** Three significant digits, without an exponent. */
 const number = (x: number): string => (Number.isFinite(x) ? String(Number(x.toPrecision(x < 1 ? 2 : 3))) : '–');
-
-const markdown = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 
 const seconds = (runs: readonly Measured[], name: string): number[] => runs.flatMap((run) => run.workloads.get(name)?.seconds ?? []);
 

@@ -1,6 +1,7 @@
 /*
  * `bench`: what virtualization costs, operation by operation, after Adams and Agesen, "A comparison of software and hardware
- * techniques for x86 virtualization" (ASPLOS 2006), 6.3. `exits`: a fixed number of each operation that may leave the guest.
+ * techniques for x86 virtualization" (ASPLOS 2006), 6.3; `bench NAME COUNT` does one of them so many times, for who counts exits
+ * meanwhile. `exits`: a fixed number of each operation that may leave the guest.
  */
 #include "kernel.h"
 
@@ -12,13 +13,19 @@ static void report(const char *name, u64 ticks, u64 count)
     print("  %-10s %8lu.%lu cycles  %8lu ns  (%lu times)\n", name, tenths / 10, tenths % 10, clock_from_tsc(ticks) / count, count);
 }
 
-/** Runs `fn(argument, count)` with growing counts until it takes BUDGET. */
-static void measure(const char *name, void (*fn)(void *, u64), void *argument)
+typedef void repeat_fn(void *argument, u64 count);
+
+/** Runs `fn(argument, count)`; with a count of 0, with growing ones until it takes BUDGET. */
+static void measure(const char *name, repeat_fn *fn, void *argument, u64 count)
 {
-    for (u64 n = 64;; n *= 4) {
+    for (u64 n = count ? count : 64;; n *= 4) {
         u64 start = machine_tsc();
         fn(argument, n);
         u64 ticks = machine_tsc() - start;
+        if (count) {
+            print("%s: %lu operations, %lu cycles\n", name, n, ticks);
+            return;
+        }
         if (clock_from_tsc(ticks) >= BUDGET || n >= 1ul << 28) {
             report(name, ticks, n);
             return;
@@ -28,7 +35,10 @@ static void measure(const char *name, void (*fn)(void *, u64), void *argument)
 
 static void operation(void *argument, u64 count) { machine_repeat((u64)argument, count); }
 
-static void measure_operation(enum machine_operation op) { measure(machine_operation_name(op), operation, (void *)op); }
+static void measure_operation(enum machine_operation op, u64 count)
+{
+    measure(machine_operation_name(op), operation, (void *)op, count);
+}
 
 static bool skip_divide(struct frame *frame, void *argument)
 {
@@ -74,17 +84,16 @@ static void change_entry(void *argument, u64 count)
     }
 }
 
-void command_bench(int argc, char **argv)
+/** The two that are measured in user mode; by `name` only that one. */
+static void measure_in_user_mode(char *name, char *count)
 {
-    (void)argc, (void)argv;
-    struct thread *t = thread_current();
     struct process result;
-    char *nano[] = {"nano", NULL};
-    if (!process_run(1, nano, 0, &result) || result.status || result.killed)
-        return;
-    measure_operation(OP_IN);
-    measure_operation(OP_CR8_WRITE);
-    measure_operation(OP_CALLRET);
+    char *nano[] = {"nano", name, count, NULL};
+    process_run(name ? 3 : 1, nano, 0, &result);
+}
+
+static void measure_page(const char *name, repeat_fn *fn, u64 count)
+{
     struct page_fault_bench b = {kernel_map(1), NULL, 0};
     if (!b.page) {
         print("no memory\n");
@@ -92,15 +101,56 @@ void command_bench(int argc, char **argv)
     }
     b.entry = paging_entry(kernel_root, (u64)b.page, false);
     b.value = *b.entry;
+    struct thread *t = thread_current();
     t->expect = map_page;
     t->expect_argument = &b;
-    measure("pgfault", page_fault, &b);
-    t->expect = skip_divide;
-    measure_operation(OP_DIVIDE);
+    measure(name, fn, &b, count);
     t->expect = NULL;
-    measure("ptemod", change_entry, &b);
     machine_set_entry(b.entry, b.value);
     kernel_unmap((void *)b.page, 1);
+}
+
+static void measure_divide(u64 count)
+{
+    struct thread *t = thread_current();
+    t->expect = skip_divide;
+    measure_operation(OP_DIVIDE, count);
+    t->expect = NULL;
+}
+
+void command_bench(int argc, char **argv)
+{
+    u64 count = 0;
+    char *name = argc == 3 ? argv[1] : NULL;
+    if (argc != 1 && (argc != 3 || !parse_number(argv[2], &count) || count < 1 || count > 1000000000)) {
+        print("usage: bench [NAME COUNT]\n");
+        return;
+    }
+#define CHOSEN(it) (!name || strcmp(name, it) == 0)
+    bool user = CHOSEN("syscall") || CHOSEN("int80"), any = user;
+    if (user)
+        measure_in_user_mode(name, argv[2]);
+    static const u8 operations[] = {OP_IN, OP_CR8_WRITE, OP_CALLRET};
+    for (u64 i = 0; i < sizeof operations; i++) {
+        if (!CHOSEN(machine_operation_name(operations[i])))
+            continue;
+        measure_operation(operations[i], count);
+        any = true;
+    }
+    if (CHOSEN("pgfault")) {
+        measure_page("pgfault", page_fault, count);
+        any = true;
+    }
+    if (CHOSEN("divzero")) {
+        measure_divide(count);
+        any = true;
+    }
+    if (CHOSEN("ptemod")) {
+        measure_page("ptemod", change_entry, count);
+        any = true;
+    }
+    if (!any)
+        print("there is no benchmark \"%s\"\n", name);
 }
 
 void command_exits(int argc, char **argv)

@@ -252,7 +252,7 @@ const struct command commands[] = {
     {"kspin", "[SECONDS]", "load in the kernel (spin: in user mode)", command_kspin},
     {"sleep", "[SECONDS]", "waits, halted", command_sleep},
     {"exits", "[N]", "N times each of what leaves a virtual machine", command_exits},
-    {"bench", "", "nanobenchmarks, in cycles", command_bench},
+    {"bench", "[NAME COUNT]", "nanobenchmarks, in cycles", command_bench},
     {"selftest", "[NAME]", "tests processor and kernel", command_selftest},
     {"echo", "TEXT", "prints it", command_echo},
     {"uptime", "", "time since the start, interrupts, switches", command_uptime},

@@ -15,13 +15,17 @@ static void by_int80(u64 n)
         call_int80(CALL_PID, 0, 0, 0);
 }
 
-static void measure(const char *name, void (*fn)(u64))
+static void measure(const char *name, void (*fn)(u64), u64 count)
 {
     u64 hz = call(CALL_INFO, INFO_TSC_HZ, 0, 0);
-    for (u64 n = 64;; n *= 4) {
+    for (u64 n = count ? count : 64;; n *= 4) {
         u64 start = rdtsc();
         fn(n);
         u64 ticks = rdtsc() - start;
+        if (count) {
+            print("%s: %lu operations, %lu cycles\n", name, n, ticks);
+            return;
+        }
         if (ticks < hz / (SECOND / BUDGET) && n < 1ul << 28)
             continue;
         print("  %-10s %8lu.%lu cycles  %8lu ns  (%lu times)\n", name, ticks / n, ticks * 10 / n % 10,
@@ -30,9 +34,16 @@ static void measure(const char *name, void (*fn)(u64))
     }
 }
 
-int main(void)
+/* nano [NAME COUNT] */
+int main(int argc, char **argv)
 {
-    measure("syscall", by_syscall);
-    measure("int80", by_int80);
+    const char *name = argc == 3 ? argv[1] : NULL;
+    u64 count = 0;
+    for (const char *digit = name ? argv[2] : ""; *digit; digit++)
+        count = count * 10 + (*digit - '0');
+    if (!name || strcmp(name, "syscall") == 0)
+        measure("syscall", by_syscall, count);
+    if (!name || strcmp(name, "int80") == 0)
+        measure("int80", by_int80, count);
     return 0;
 }

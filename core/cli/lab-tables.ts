@@ -1,0 +1,93 @@
+/** The lab's table as text and as Markdown. */
+import { exitsOf, type Column, type ColumnName, type Cost, type Failure, type LabTable } from '../host/lab/table.ts';
+import { markdown } from './markdown.ts';
+
+const NAMES: Readonly<Record<ColumnName, string>> = {
+  bare: 'bare',
+  'trap-and-emulate': 'trap and emulate',
+  traps: 'full, not adaptive',
+  full: 'full',
+};
+
+const FAILURES: Readonly<Record<Failure, string>> = {
+  'triple-fault': 'the guest ended in a triple fault before its prompt',
+  crash: 'the VM crashed',
+  silent: 'the guest did not answer',
+};
+
+/** Three significant digits, thousands apart. */
+const number = (x: number): string => Number(x.toPrecision(x < 1000 ? 3 : 4)).toLocaleString('en-US', { maximumFractionDigits: 1 });
+/** Of exits: whole ones look whole. */
+const count = (x: number): string => Number(x.toFixed(2)).toString();
+
+const cost = (of: Cost | null): string => (of === null ? '–' : `${number(of.cycles)} (${number(of.nanoseconds)})`);
+const exits = (of: Cost | null): string => {
+  if (of === null) return '–';
+  const reasons = Object.entries(of.exits).toSorted(([, a], [, b]) => b - a);
+  return reasons.length === 0 ? '0' : reasons.map(([reason, n]) => `${count(n)} ${reason}`).join(', ');
+};
+
+const paper = (x: number | undefined): string => (x === undefined ? '' : x.toLocaleString('en-US'));
+
+interface Part {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+const names = (columns: readonly Column[]): string[] => columns.map(({ name }) => NAMES[name]);
+
+const costs = ({ columns, rows }: LabTable): Part => ({
+  head: ['cycles (ns) per operation', ...names(columns), 'paper: native', 'software VMM', 'hardware VMM'],
+  rows: rows.map((row) => [
+    row.benchmark,
+    ...row.costs.map(cost),
+    paper(row.paper.native),
+    paper(row.paper.software),
+    paper(row.paper.hardware),
+  ]),
+});
+
+/** Columns without a result are left out: there is nothing to count. */
+function counts({ columns, rows }: LabTable): Part {
+  const there = columns.map((_, i) => rows.some((row) => row.costs[i] !== null));
+  // Bare, nothing is taken for what it is: the classes are those of full virtualization.
+  const last = there.lastIndexOf(true);
+  return {
+    head: ['exits per operation', ...names(columns.filter((_, i) => there[i])), 'privileged', 'sensitive'],
+    rows: rows.map((row) => {
+      const own = row.costs[last];
+      const classes = own ? [count(own.privileged), count(own.sensitive)] : ['–', '–'];
+      return [row.benchmark, ...row.costs.filter((_, i) => there[i]).map(exits), ...classes];
+    }),
+  };
+}
+
+const failures = ({ columns }: LabTable): string[] =>
+  columns.flatMap(({ name, failure }) => (failure === undefined ? [] : [`${NAMES[name]}: ${FAILURES[failure]}`]));
+
+function aligned({ head, rows }: Part): string {
+  const widths = head.map((_, i) => Math.max(...[head, ...rows].map((row) => row[i]!.length)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ').trimEnd(); // prettier-ignore
+  return [head, ...rows].map(line).join('\n');
+}
+
+/** For a terminal: costs, exits by reason, and why a column is empty. */
+export function labText(table: LabTable): string {
+  const most = table.rows.flatMap((row) =>
+    row.costs.flatMap((of, i) => (of !== null && exitsOf(of) > 0 ? [`${row.benchmark}, ${NAMES[table.columns[i]!.name]}: ${exits(of)}`] : [])),
+  ); // prettier-ignore
+  return [
+    aligned(costs(table)),
+    ...failures(table),
+    `Exits per operation:\n${most.map((text) => `  ${text}`).join('\n')}`,
+  ].join('\n\n'); // prettier-ignore
+}
+
+/** For a document. */
+export function labMarkdown(table: LabTable): string {
+  const [left, right] = [costs(table), counts(table)];
+  const head = `Measured on ${table.began.slice(0, 10)} on ${table.cpu} by \`ringside bench techniques\`.`;
+  const why = failures(table).map((text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`);
+  return [head, markdown(left.head, left.rows), ...why, markdown(right.head, right.rows)].join('\n\n');
+}

@@ -1,0 +1,98 @@
+/** The built-in guest at its prompt: gets commands, and its counters are read when it is idle again. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HALTED, type AccountTotals } from '../../vmm/account.ts';
+import { monotonic } from '../clock.ts';
+import type { Outcome } from '../executor.ts';
+import type { Pool, Run } from '../pool.ts';
+import type { MachineSpec } from '../protocol.ts';
+import type { Failure } from './table.ts';
+
+const MEMORY = 32 << 20;
+const PROMPT = /corner> $/;
+/** Milliseconds between looks. */
+const INTERVAL = 2;
+/** Seconds that a boot or a command may take. */
+const PATIENCE = 60;
+
+/** The guest did not do what it was asked to. */
+export class GuestFailure extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure, message: string) {
+    super(message);
+    this.failure = failure;
+  }
+}
+
+/** What a vCPU had done at some moment, since it was switched on. */
+export interface Counters {
+  /** Seconds on a pCPU. */
+  readonly running: number;
+  readonly exits: AccountTotals['exits'];
+  readonly privileged: number;
+  readonly sensitive: number;
+}
+
+export class LabGuest {
+  #run: Run | undefined;
+  #text = '';
+  #outcome: Outcome | undefined;
+
+  /** Boots it up to its prompt. Throws a GuestFailure, or what the signal was aborted with. */
+  async boot(pool: Pool, technique: Pick<MachineSpec, 'technique' | 'full'>, signal?: AbortSignal): Promise<void> {
+    const run = await pool.boot(
+      {
+        source: { kind: 'builtin', append: 'quiet' },
+        memory: MEMORY,
+        vcpus: 1,
+        engine: 'translator',
+        disks: [],
+        serials: 1,
+        ...technique,
+      },
+      {
+        output: (_port, data) => (this.#text += new TextDecoder('latin1').decode(data)),
+        note: () => {},
+        ended: (outcome) => (this.#outcome = outcome),
+      },
+    );
+    this.#run = run;
+    run.go();
+    await this.#idle(signal);
+  }
+
+  /** Gives it a line; resolves to what it said, and what it had done by the time that it was idle again. */
+  async command(line: string, signal?: AbortSignal): Promise<{ readonly said: string; readonly counters: Counters }> {
+    this.#text = '';
+    this.#run!.write(0, new TextEncoder().encode(`${line}\n`));
+    await this.#idle(signal);
+    return { said: this.#text, counters: this.counters() };
+  }
+
+  counters(): Counters {
+    const run = this.#run!;
+    const { guestUser, guestKernel, vmm, exits } = run.block.accounts[0]!.totals(monotonic());
+    const { privileged, sensitive } = run.window.retired(0);
+    return { running: guestUser + guestKernel + vmm, exits, privileged, sensitive };
+  }
+
+  async end(): Promise<void> {
+    await this.#run?.end();
+  }
+
+  /** At the prompt, and halted: all that it did is charged then. */
+  async #idle(signal?: AbortSignal): Promise<void> {
+    const account = this.#run!.block.accounts[0]!;
+    for (const end = monotonic() + PATIENCE; monotonic() < end; await sleep(INTERVAL)) {
+      signal?.throwIfAborted();
+      if (this.#outcome !== undefined) throw failureOf(this.#outcome);
+      if (PROMPT.test(this.#text) && account.state === HALTED) return;
+    }
+    throw new GuestFailure('silent', `The guest did not come to its prompt within ${PATIENCE} s; it said last: ${this.#text.slice(-200)}`);
+  }
+}
+
+function failureOf(outcome: Outcome): GuestFailure {
+  if (outcome.kind !== 'crash') return new GuestFailure('crash', 'The guest switched itself off.');
+  if (outcome.status === 'triple-fault') return new GuestFailure('triple-fault', 'The guest’s processor shut down after a triple fault.');
+  return new GuestFailure('crash', `The VM crashed: ${outcome.reason}`);
+}

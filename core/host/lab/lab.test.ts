@@ -1,0 +1,98 @@
+/** The technique lab with the real guest. What exits an operation has is known; what it costs is not. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { engineModules, pcpuModule } from '../assets.ts';
+import { compilerModule } from '../compiler.ts';
+import { makeMemory } from '../machine.ts';
+import { policyOf } from '../policies.ts';
+import { Pool } from '../pool.ts';
+import { runLab } from './run.ts';
+import { BENCHMARKS, exitsOf, type Benchmark, type ColumnName, type Cost, type LabTable } from './table.ts';
+
+const COLUMNS = ['bare', 'trap-and-emulate', 'traps', 'full'] as const satisfies readonly ColumnName[];
+
+let pool: Pool;
+let table: LabTable;
+const told: number[] = [];
+
+beforeAll(async () => {
+  pool = new Pool({
+    pcpus: 1,
+    policy: policyOf(undefined),
+    worker: pcpuModule(),
+    modules: await engineModules(),
+    memory: makeMemory,
+    compiler: compilerModule(),
+  });
+  table = await runLab({ pool, columns: COLUMNS, least: 2, rounds: 2, progress: (_, done, all) => told.push(done / all) });
+}, 240_000);
+afterAll(() => pool.close());
+
+const cost = (benchmark: Benchmark, column: ColumnName): Cost =>
+  table.rows.find((row) => row.benchmark === benchmark)!.costs[COLUMNS.indexOf(column as (typeof COLUMNS)[number])]!;
+
+/** Per operation, as whole numbers: the timer's interrupts and the console's characters are some hundredths. */
+const exits = (benchmark: Benchmark, column: ColumnName): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(cost(benchmark, column).exits)
+      .map(([reason, count]) => [reason, Math.round(count)] as const)
+      .filter(([, count]) => count > 0),
+  );
+
+test('every operation is done often enough, costs something, and its progress is told', () => {
+  for (const column of ['bare', 'traps', 'full'] as const)
+    for (const benchmark of BENCHMARKS) {
+      const { operations, cycles, nanoseconds } = cost(benchmark, column);
+      expect(operations).toBeGreaterThanOrEqual(1000);
+      expect(cycles, `${benchmark}, ${column}`).toBeGreaterThan(0.1);
+      expect(nanoseconds).toBeGreaterThanOrEqual(0);
+    }
+  expect(told).toEqual(told.toSorted((a, b) => a - b));
+  expect(told.at(-1)).toBe(1);
+});
+
+test('bare, the processor model leaves the guest for devices only', () => {
+  expect(exits('in', 'bare')).toEqual({ 'io-in': 1 });
+  expect(exits('cr8wr', 'bare')).toEqual({ 'task-priority-write': 1 });
+  for (const benchmark of ['syscall', 'callret', 'pgfault', 'divzero', 'ptemod'] as const) expect(exits(benchmark, 'bare')).toEqual({});
+});
+
+test('with trap-and-emulate alone, the guest does not come to its prompt', () => {
+  expect(table.columns.find(({ name }) => name === 'trap-and-emulate')!.failure).toBe('triple-fault');
+  expect(table.rows.every((row) => row.costs[COLUMNS.indexOf('trap-and-emulate')] === null)).toBe(true);
+});
+
+test('without adaptive translation, each privileged instruction traps', () => {
+  expect(exits('in', 'traps')).toEqual({ 'trap-port': 1, 'io-in': 1 });
+  expect(exits('cr8wr', 'traps')).toEqual({ 'trap-control': 1, 'task-priority-write': 1 });
+  expect(exits('callret', 'traps')).toEqual({});
+  expect(exits('divzero', 'traps')).toEqual({ 'reflected-exception': 1, 'callout-transfer': 1 });
+  expect(exits('ptemod', 'traps')).toEqual({ 'trap-tlb': 1, 'shadow-fill': 1 });
+  // SWAPGS twice, CLI and STI, SYSCALL and SYSRET; PUSHF is sensitive.
+  expect(exits('syscall', 'traps')).toEqual({ 'trap-msr': 2, 'trap-flags': 2, 'trap-system-call': 2, 'callout-flags': 1 });
+});
+
+test('with it they are called out, or done in place', () => {
+  expect(exits('in', 'full')).toEqual({ 'callout-port': 1, 'io-in': 1 });
+  expect(exits('ptemod', 'full')).toEqual({ 'callout-tlb': 1, 'shadow-fill': 1 });
+  expect(exitsOf(cost('syscall', 'full'))).toBeLessThan(exitsOf(cost('syscall', 'traps')));
+});
+
+test('what an operation executes is the same under each', () => {
+  for (const column of ['bare', 'traps', 'full'] as const) {
+    const classes = (benchmark: Benchmark): number[] =>
+      [cost(benchmark, column).privileged, cost(benchmark, column).sensitive].map(Math.round);
+    expect(classes('syscall')).toEqual([5, 1]);
+    expect(classes('in')).toEqual([1, 0]);
+    expect(classes('callret')).toEqual([0, 0]);
+    expect(classes('divzero')).toEqual([0, 1]);
+    expect(classes('pgfault')).toEqual([3, 1]);
+  }
+});
+
+test('it can be broken off', async () => {
+  const stop = new AbortController();
+  const reason = new Error('enough');
+  await expect(
+    runLab({ pool, columns: ['bare'], least: 2, rounds: 1, signal: stop.signal, progress: () => stop.abort(reason) }),
+  ).rejects.toBe(reason); // prettier-ignore
+}, 60_000);

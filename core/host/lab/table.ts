@@ -1,0 +1,93 @@
+/** What the technique lab measures: rows are operations, columns are ways to run the guest. Plain data, for the command and the app. */
+
+/** As the guest's `bench` calls them (core/guest/src/bench.c). */
+export const BENCHMARKS = ['syscall', 'in', 'cr8wr', 'callret', 'pgfault', 'divzero', 'ptemod'] as const;
+export type Benchmark = (typeof BENCHMARKS)[number];
+
+/** `traps`: full virtualization without adaptive translation. */
+export const COLUMNS = ['bare', 'trap-and-emulate', 'traps', 'full'] as const;
+export type ColumnName = (typeof COLUMNS)[number];
+
+/** Of one operation. */
+export interface Cost {
+  /** How many were done in the measurement that counts. */
+  readonly operations: number;
+  /** Of the guest's TSC. */
+  readonly cycles: number;
+  /** Of this host's clock, while the vCPU had a pCPU. */
+  readonly nanoseconds: number;
+  /** By reason; what is there without the operation (timer, console) is taken off. */
+  readonly exits: Readonly<Record<string, number>>;
+  /** Instructions of these classes. */
+  readonly privileged: number;
+  readonly sensitive: number;
+}
+
+/** Why a column is empty: the guest's processor shut down, the VM crashed, or the guest did not answer in time. */
+export type Failure = 'triple-fault' | 'crash' | 'silent';
+
+export interface Column {
+  readonly name: ColumnName;
+  readonly failure?: Failure;
+}
+
+/** Cycles on the paper's 3.8 GHz Pentium 4 672; absent: not known for certain. */
+export interface Paper {
+  readonly native?: number;
+  /** VMware's VMM with binary translation. */
+  readonly software?: number;
+  /** Its VMM on VT-x. */
+  readonly hardware?: number;
+}
+
+export interface Row {
+  readonly benchmark: Benchmark;
+  readonly paper: Paper;
+  /** One for each column; null: not measured, or not yet. */
+  readonly costs: readonly (Cost | null)[];
+}
+
+export interface LabTable {
+  /** ISO 8601: when it was begun. */
+  readonly began: string;
+  /** The host's processor. */
+  readonly cpu: string;
+  readonly columns: readonly Column[];
+  readonly rows: readonly Row[];
+}
+
+/** What the app shows. */
+export interface LabState {
+  readonly running: boolean;
+  /** Measurements done, and how many there are; while it runs. */
+  readonly progress?: { readonly done: number; readonly all: number };
+  /** As far as it is filled in; absent: never run. */
+  readonly table?: LabTable;
+  /** Why the last run broke off: one sentence. */
+  readonly error?: string;
+}
+
+/**
+ * K. Adams, O. Agesen: A comparison of software and hardware techniques for x86 virtualization, ASPLOS 2006, section 6.3, as its text states
+ * them. What the text gives as a factor or a difference only is left out: a system call costs the software VMM about 2,000 cycles more than
+ * native and the hardware VMM nothing, IN in the software VMM a fifteenth of native, a native CR8 write about four times the software VMM's.
+ */
+export const PAPER: Readonly<Record<Benchmark, Paper>> = {
+  syscall: {},
+  in: { native: 3209, hardware: 15_826 },
+  cr8wr: { software: 35 },
+  callret: { native: 11, software: 51, hardware: 11 },
+  pgfault: { native: 1093, software: 3927, hardware: 11_242 },
+  divzero: { native: 889, software: 3223, hardware: 1014 },
+  ptemod: { native: 1, software: 391, hardware: 12_733 },
+};
+
+export const emptyTable = (cpu: string, columns: readonly ColumnName[] = COLUMNS): LabTable => ({
+  began: new Date().toISOString(),
+  cpu,
+  columns: columns.map((name) => ({ name })),
+  rows: BENCHMARKS.map((benchmark) => ({ benchmark, paper: PAPER[benchmark], costs: columns.map(() => null) })),
+});
+
+/** All exits of an operation. */
+export const exitsOf = (cost: Cost): number => Object.values(cost.exits).reduce((all, n) => all + n, 0);
