@@ -5,7 +5,8 @@
  * `(linear + (size - 1)) & ~0xfff == tag`: one that crosses pages never does.
  * Index: the lowest bits of the page's number. Host byte address: `i32(linear) + addend`.
  *
- * Memory of zeros is an empty TLB, but for the first entry of each array: only there can an address be page 0, whose tag is 0.
+ * Memory of zeros is an empty TLB, but for the first and the last entry of each array: only there can an address be in page 0, whose tag is 0, or
+ * an access of the last page end in it.
  */
 import { struct } from './struct.ts';
 

@@ -190,7 +190,7 @@ describe.each([
       /** An address that somebody would try. */
       const address = (): bigint => {
         const place = places[random(places.length)]! + BigInt(random(0x2000));
-        switch (random(8)) {
+        switch (random(9)) {
           case 0:
             return (word() << 32n) | word();
           case 1:
@@ -204,6 +204,9 @@ describe.each([
             return BigInt.asUintN(32, place - BigInt(ram));
           case 5:
             return WINDOW + BigInt(random(0x1010)) - 8n;
+          case 7:
+            // Over the end of all addresses.
+            return BigInt.asUintN(64, -BigInt(random(20)));
           case 6:
             return 0xffff_fe00_fffe_f000n + BigInt(random(0x11000));
           default:
