@@ -9,10 +9,12 @@ import type { FileInfo } from '../core/host/files.ts';
 
 export type {
   Activities,
+  Advice,
   DamagedDefinition,
   Disk,
   Engine,
   Execution,
+  FullSwitches,
   HostInfo,
   LoadSample,
   Settings,

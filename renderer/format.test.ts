@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { fileName, formatBytes, formatCount, formatDuration, formatMiB, formatPercent, formatShare } from './format.ts';
+import { fileName, formatBytes, formatCount, formatDuration, formatMiB, formatPercent, formatSeconds, formatShare } from './format.ts';
 
 it('writes sizes with binary units', () => {
   expect(formatBytes(0, 'en')).toBe('0 B');
@@ -15,6 +15,13 @@ it('writes rates with a suffix', () => {
   expect(formatCount(999, 'en')).toBe('999');
   expect(formatCount(182_345_678, 'en')).toBe('182 M');
   expect(formatCount(1.5e9, 'en')).toBe('1.5 G');
+});
+
+it('writes short times with their unit', () => {
+  expect(formatSeconds(8.5e-7, 'en')).toBe('850 ns');
+  expect(formatSeconds(2.1349e-6, 'en')).toBe('2.13 µs');
+  expect(formatSeconds(0.014, 'en')).toBe('14 ms');
+  expect(formatSeconds(3, 'en')).toBe('3 s');
 });
 
 it('shows small fractions with a decimal', () => {

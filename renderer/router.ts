@@ -6,7 +6,7 @@
  */
 import { readonly, ref } from 'vue';
 
-export const TABS = ['overview', 'console', 'cpu', 'logs', 'settings'] as const;
+export const TABS = ['overview', 'console', 'cpu', 'kinds', 'logs', 'settings'] as const;
 export type Tab = (typeof TABS)[number];
 
 export type Route =

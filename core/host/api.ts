@@ -1,8 +1,13 @@
 /** What the shells (CLI, Electron main, headless) see of the core: plain data in, plain data out. `electron/ipc.ts` re-exports these types. */
 
+import type { FullSwitches } from '../vmm/full/switches.ts';
 import type { TranslationStatistics } from '../translator/index.ts';
 
+import type { Advice } from './advice.ts';
+
 export type { TranslationStatistics } from '../translator/index.ts';
+export type { FullSwitches } from '../vmm/full/switches.ts';
+export type { Advice } from './advice.ts';
 
 export type Technique = 'full' | 'para' | 'hardware';
 export type Engine = 'interpreter' | 'translator' | 'kvm';
@@ -35,6 +40,8 @@ export interface VmDefinition {
   /** `MODEL[,+flag,-flag]`; absent: the default model. */
   readonly cpu?: string;
   readonly technique?: Technique | 'automatic';
+  /** Of the technique `full`; absent: all on. */
+  readonly full?: FullSwitches;
   readonly engine?: Engine;
   readonly disks: readonly Disk[];
   /** Number of serial ports, 1 to 4: a console window each. */
@@ -112,9 +119,19 @@ export interface LoadSample {
   readonly time: number;
   /** Seconds. */
   readonly interval: number;
+  /** Of this run: a definition may have been changed since. */
+  readonly technique: Technique | 'automatic';
   readonly vcpus: readonly VcpuLoad[];
   /** Exits by reason in the interval. */
   readonly exits: Readonly<Record<string, number>>;
+  /** Seconds that the VMM took for them; a reason that is not timed is absent. */
+  readonly exitSeconds: Readonly<Record<string, number>>;
+}
+
+/** A place that was looked at, and what was found there, in its own words. */
+export interface Evidence {
+  readonly source: string;
+  readonly finding: string;
 }
 
 export interface HostInfo {
@@ -132,10 +149,13 @@ export interface HostInfo {
   readonly virtualization: 'vt-x' | 'amd-v' | 'none' | 'unknown';
   /** Off in the BIOS as far as can be told. */
   readonly disabledByFirmware: boolean | 'unknown';
+  /** The host is itself a virtual machine. */
   readonly nested: boolean;
   readonly kvm: 'usable' | 'no-permission' | 'absent' | 'unsupported-os';
-  /** What follows for the user, plain sentences. */
-  readonly advice: readonly string[];
+  /** How virtualization, BIOS and nesting were told. */
+  readonly evidence: readonly Evidence[];
+  /** What follows for the user: plain sentences. */
+  readonly advice: readonly { readonly code: Advice; readonly text: string }[];
   readonly limits: { readonly memoryMax: number; readonly vcpusMax: number };
   readonly version: string;
   readonly stateDir: string;

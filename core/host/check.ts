@@ -30,7 +30,7 @@ export async function checkDraft(value: unknown, limits: HostInfo['limits']): Pr
 
 /** The part of it that needs no files. */
 export function checkMachine(
-  draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'engine' | 'source'>,
+  draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'full' | 'engine' | 'source'>,
   limits: HostInfo['limits'],
 ): void {
   if (draft.memory > limits.memoryMax) {
@@ -46,6 +46,9 @@ export function checkMachine(
   }
   if (draft.technique === 'para' || draft.technique === 'hardware') {
     throw new UserError(`The technique "${draft.technique}" is not there yet: there are "automatic" and "full".`, 'technique');
+  }
+  if (draft.full !== undefined && draft.technique !== 'full') {
+    throw new UserError('The switches of full virtualization go with the technique "full".', 'full');
   }
 }
 

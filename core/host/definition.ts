@@ -63,6 +63,12 @@ export const draftSchema = v.pipe(
     technique: v.optional(
       v.picklist(['automatic', 'full', 'para', 'hardware'], 'The technique is one of automatic, full, para and hardware.'),
     ),
+    full: v.optional(
+      v.strictObject({
+        translateSensitive: v.boolean('“Translate sensitive instructions” is on or off.'),
+        adaptive: v.boolean('“Adaptive translation” is on or off.'),
+      }),
+    ),
     engine: v.optional(v.picklist(['interpreter', 'translator', 'kvm'], 'The engine is one of interpreter, translator and kvm.')),
     disks: v.pipe(
       v.array(v.strictObject({ path: path('a disk'), readonly: v.optional(v.boolean()) }), 'Disks are a list.'),

@@ -114,7 +114,8 @@ describe('life cycle', () => {
     host.on('load', (sample) => samples.push(sample));
     await host.start(id);
     await expect.poll(() => samples.length, { timeout: 5000 }).toBeGreaterThan(1);
-    const { interval, vcpus, exits } = samples.at(-1)!;
+    const { interval, vcpus, exits, exitSeconds, technique } = samples.at(-1)!;
+    expect(technique).toBe('automatic');
     const [load] = vcpus;
     const sum = load!.guestUser + load!.guestKernel + load!.vmm + load!.ready + load!.blocked + load!.halted;
     expect(sum / interval).toBeCloseTo(1, 1);
@@ -125,6 +126,10 @@ describe('life cycle', () => {
     expect(load!.activities.interpreted).toBeCloseTo(load!.guestUser + load!.guestKernel, 6);
     expect(load!.activities.devices).toBeCloseTo(load!.vmm, 6);
     expect(exits['budget']).toBeGreaterThan(0);
+    // What the VMM took for exits is a part of its time, and of no reason that did not occur.
+    expect(Object.keys(exits)).toEqual(expect.arrayContaining(Object.keys(exitSeconds)));
+    expect(exitSeconds['budget']).toBeGreaterThan(0);
+    expect(Object.values(exitSeconds).reduce((sum, seconds) => sum + seconds, 0)).toBeLessThan(interval);
     expect(host.history(id)).toEqual(samples);
   });
 

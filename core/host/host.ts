@@ -55,6 +55,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     compiler: options.pool?.worker ? undefined : compilerModule(),
     warn: (text) => process.stderr.write(`${text}\n`),
   });
+  // Other systems are asked by programs that take a moment: nobody waits for that before the answer is wanted.
   const machine = hardware();
   const vms = new Map<string, Vm>();
 
@@ -102,7 +103,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     async info(): Promise<HostInfo> {
       const { total, free } = hostMemory();
       return {
-        ...machine,
+        ...(await machine),
         memory: total,
         memoryFree: free,
         limits: limits(total),

@@ -112,6 +112,18 @@ describe('checkDraft', () => {
     ['an unknown flag', () => ({ ...draft, cpu: 'default,+warp' }), 'cpu', /warp/],
     ['an engine that is not there', () => ({ ...draft, engine: 'kvm' }), 'engine', /not there yet/],
     ['a technique that is not there', () => ({ ...draft, technique: 'para' }), 'technique', /not there yet/],
+    [
+      'switches of a technique that is not chosen',
+      () => ({ ...draft, full: { translateSensitive: true, adaptive: false } }),
+      'full',
+      /go with the technique "full"/,
+    ],
+    [
+      'a switch that is neither on nor off',
+      () => ({ ...draft, technique: 'full', full: { translateSensitive: 1, adaptive: true } }),
+      'full.translateSensitive',
+      /on or off/,
+    ],
     ['no serial port', () => ({ ...draft, serials: 0 }), 'serials', /at least one/],
     ['5 serial ports', () => ({ ...draft, serials: 5 }), 'serials', /at most 4/],
     ['a setting that does not exist', () => ({ ...draft, warp: 9 }), 'warp', /no setting "warp"/],

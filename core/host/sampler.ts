@@ -51,11 +51,15 @@ export class Sampler {
     this.#at = now;
     if (last.length !== totals.length || totals.length === 0 || interval <= 0) return undefined;
     const exits: Record<string, number> = {};
+    const exitSeconds: Record<string, number> = {};
     const vcpus = totals.map((total, vcpu): VcpuLoad => {
       const before = last[vcpu]!;
-      for (const [reason, { count }] of Object.entries(total.exits)) {
-        const more = count - before.exits[reason as keyof typeof before.exits].count;
-        if (more > 0) exits[reason] = (exits[reason] ?? 0) + more;
+      for (const [reason, { count, seconds }] of Object.entries(total.exits)) {
+        const last = before.exits[reason as keyof typeof before.exits];
+        if (count <= last.count) continue;
+        exits[reason] = (exits[reason] ?? 0) + count - last.count;
+        // Not always more than before: what is timed by samples is an estimate. Sums over several intervals stay right.
+        if (seconds !== 0) exitSeconds[reason] = (exitSeconds[reason] ?? 0) + seconds - last.seconds;
       }
       const classes = lastRetired[vcpu]!;
       const part = (key: 'guestUser' | 'guestKernel' | 'vmm' | 'ready' | 'blocked' | 'halted'): number =>
@@ -74,7 +78,7 @@ export class Sampler {
         activities: activitiesOf(looks[vcpu]!, part('guestUser') + part('guestKernel'), part('vmm')),
       };
     });
-    const sample: LoadSample = { id: this.#id, time, interval, vcpus, exits };
+    const sample: LoadSample = { id: this.#id, time, interval, technique: run.spec.technique ?? 'automatic', vcpus, exits, exitSeconds };
     this.history.push(sample);
     if (this.history.length > KEPT) this.history.shift();
     return sample;

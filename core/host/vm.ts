@@ -26,6 +26,7 @@ export const specOf = (definition: VmDefinition): MachineSpec => ({
   cpu: definition.cpu,
   engine: definition.engine,
   technique: definition.technique,
+  full: definition.full,
   disks: definition.disks,
   serials: definition.serials,
 });

@@ -9,6 +9,7 @@ const kernel: VmDraft = {
   vcpus: 2,
   cpu: 'qemu64,-sse4_2',
   technique: 'full',
+  full: { translateSensitive: true, adaptive: false },
   engine: 'interpreter',
   disks: [{ path: '/d', readonly: true }, { path: '/e' }],
   serials: 2,
@@ -22,6 +23,14 @@ describe('the form', () => {
     expect(toVmDraft(fromDraft(builtin))).toEqual(builtin);
     const disk: VmDraft = { ...builtin, source: { kind: 'disk' }, disks: [{ path: '/d' }] };
     expect(toVmDraft(fromDraft(disk))).toEqual(disk);
+  });
+
+  it('leaves the switches of full virtualization out with another technique', () => {
+    const form = fromDraft(kernel);
+    form.technique = 'automatic';
+    expect(toVmDraft(form)).not.toHaveProperty('full');
+    form.technique = 'full';
+    expect(toVmDraft(form).full).toEqual({ translateSensitive: true, adaptive: false });
   });
 
   it('keeps what was typed for another source', () => {

@@ -1,5 +1,5 @@
 /** What a VM form holds while it is being filled in: everything that was typed stays, also what the present choice does not use. */
-import type { Engine, HostInfo, Source, Technique, VmDraft } from '../../electron/ipc.ts';
+import type { Engine, FullSwitches, HostInfo, Source, Technique, VmDraft } from '../../electron/ipc.ts';
 
 export interface DraftForm {
   name: string;
@@ -15,11 +15,16 @@ export interface DraftForm {
   vcpus: number | undefined;
   cpu: string;
   technique: Technique | 'automatic';
+  /** Of the technique `full`; undefined: as they are by default. */
+  full: FullSwitches | undefined;
   engine: Engine | undefined;
   disks: { path: string; readonly: boolean }[];
   serials: number | undefined;
   notes: string;
 }
+
+/** Of full virtualization, as the core has them where nothing is said. */
+export const FULL_DEFAULT: FullSwitches = { translateSensitive: true, adaptive: true };
 
 /** MiB. The built-in guest needs little; a Linux kernel with an initial RAM disk wants more. */
 export const DEFAULT_MEMORY: Record<Source['kind'], number> = { builtin: 64, kernel: 512, disk: 512 };
@@ -37,6 +42,7 @@ export function emptyForm(name: string): DraftForm {
     vcpus: 1,
     cpu: '',
     technique: 'automatic',
+    full: undefined,
     engine: undefined,
     disks: [],
     serials: 1,
@@ -58,6 +64,7 @@ export function fromDraft(draft: VmDraft): DraftForm {
     vcpus: draft.vcpus,
     cpu: draft.cpu ?? '',
     technique: draft.technique ?? 'automatic',
+    full: draft.full,
     engine: draft.engine,
     disks: draft.disks.map((disk) => ({ path: disk.path, readonly: disk.readonly ?? false })),
     serials: draft.serials,
@@ -94,6 +101,7 @@ export function toVmDraft(form: DraftForm): VmDraft {
     vcpus: form.vcpus ?? 0,
     ...optional('cpu', form.cpu),
     ...(form.technique !== 'automatic' && { technique: form.technique }),
+    ...(form.technique === 'full' && form.full !== undefined && { full: form.full }),
     ...(form.engine !== undefined && { engine: form.engine }),
     disks: form.disks.map((disk) => ({ path: disk.path.trim(), ...(disk.readonly && { readonly: true }) })),
     serials: form.serials ?? 0,
@@ -120,6 +128,7 @@ export function stepOf(field: string | undefined): Step {
     case 'vcpus':
     case 'cpu':
     case 'technique':
+    case 'full':
     case 'engine':
     case 'serials':
       return 'compute';

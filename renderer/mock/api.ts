@@ -110,6 +110,7 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
       id: vm.summary.definition.id,
       time,
       interval: 1,
+      technique: vm.summary.definition.technique ?? 'automatic',
       vcpus: Array.from({ length: vm.summary.definition.vcpus }, (_, vcpu) => {
         const share = vcpu === 0 ? busy : busy * 0.6;
         const guestUser = jitter(share * 0.62);
@@ -141,6 +142,7 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
         };
       }),
       exits: { hlt: 100 * (1 - busy), 'port in': 12 + busy * 800, 'port out': 30, interrupt: 100 + busy * 250, 'mmio write': 4 },
+      exitSeconds: { 'port in': (12 + busy * 800) * 2.1e-6, 'port out': 30 * 1.4e-6, interrupt: (100 + busy * 250) * 0.6e-6 },
     };
   }
 
@@ -207,9 +209,13 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
       disabledByFirmware: false,
       nested: false,
       kvm: 'no-permission',
+      evidence: [
+        { source: '/proc/cpuinfo', finding: 'flag vmx; no flag hypervisor' },
+        { source: '/dev/kvm', finding: 'cannot be opened (EACCES)' },
+      ],
       advice: [
-        'Ringside runs every VM on its own processor here; no hardware support is needed.',
-        'To use VT-x, add yourself to the group "kvm".',
+        { code: 'own', text: 'Ringside’s own processor runs every system here.' },
+        { code: 'permission', text: 'This user may not open /dev/kvm.' },
       ],
       limits: { memoryMax: 3584, vcpusMax: 8 },
       version: '0.1.0',

@@ -10,6 +10,7 @@ function sample(second: number, user: number, over: Partial<LoadSample> = {}): L
     id: 'a',
     time: START + second * 1000,
     interval: 1,
+    technique: 'automatic',
     vcpus: [
       {
         vcpu: 0,
@@ -26,6 +27,7 @@ function sample(second: number, user: number, over: Partial<LoadSample> = {}): L
       },
     ],
     exits: { hlt: 10 },
+    exitSeconds: {},
     ...over,
   };
 }
@@ -110,10 +112,31 @@ describe('LoadHistory', () => {
     history.push(sample(0, 0.1));
     history.push(sample(1, 0.1, { exits: { hlt: 10, 'port in': 40 } }));
     expect(history.exits(60, START + 1000)).toEqual([
-      { name: 'port in', now: 40, average: 20 },
-      { name: 'hlt', now: 10, average: 10 },
+      { name: 'port in', now: 40, average: 20, cost: undefined },
+      { name: 'hlt', now: 10, average: 10, cost: undefined },
     ]);
     expect(history.exits(60, START - 1)).toEqual([]);
+  });
+
+  it('tells what an exit costs over the stretch, where that is timed', () => {
+    const history = new LoadHistory();
+    history.push(sample(0, 0.1, { exits: { hlt: 10, trap: 4 }, exitSeconds: { trap: 4e-6 } }));
+    history.push({ ...sample(2, 0.1, { exits: { trap: 8 }, exitSeconds: { trap: 2e-6 } }), interval: 2 });
+    const [trap, hlt] = history.exits(60, START + 2000);
+    expect([trap!.name, hlt!.name]).toEqual(['trap', 'hlt']);
+    expect(trap!.cost! * 1e9).toBeCloseTo(500, 2);
+    expect(hlt!.cost).toBeUndefined();
+    // An estimate may shrink; what one exit costs is never less than nothing.
+    const shrinking = new LoadHistory();
+    shrinking.push(sample(0, 0.1, { exits: { trap: 4 }, exitSeconds: { trap: -1e-6 } }));
+    expect(shrinking.exits(60, START)[0]!.cost).toBeUndefined();
+  });
+
+  it('knows the technique of the run that it shows', () => {
+    const history = new LoadHistory();
+    expect(history.technique).toBeUndefined();
+    history.push(sample(0, 0.1, { technique: 'full' }));
+    expect(history.technique).toBe('full');
   });
 
   it('puts the sparkline’s values at their seconds, and NaN where nothing is known', () => {

@@ -2,7 +2,7 @@
  * The last hour of one VM's load, in typed arrays used as rings: a sample costs a few stores and no garbage.
  * Fractions are of the sampling interval; rates are per second.
  */
-import type { Activities, LoadSample, VcpuLoad } from '../../electron/ipc.ts';
+import type { Activities, LoadSample, Technique, VcpuLoad } from '../../electron/ipc.ts';
 
 /** From the axis upwards, as they are stacked. */
 export const LOAD_STATES = ['guestUser', 'guestKernel', 'vmm', 'ready', 'blocked', 'halted'] as const satisfies readonly (keyof VcpuLoad)[];
@@ -45,6 +45,11 @@ export interface RateRow<K extends string = string> {
   readonly average: number;
 }
 
+export interface ExitRow extends RateRow {
+  /** Seconds that one took, over the stretch; undefined: not timed. */
+  readonly cost: number | undefined;
+}
+
 export class LoadHistory {
   readonly capacity: number;
   /** Milliseconds since the epoch, by slot; the newest is `(next - 1) % capacity`. */
@@ -57,6 +62,9 @@ export class LoadHistory {
   readonly #instructions: Float64Array[] = [];
   readonly #classes: readonly Float64Array[];
   readonly #exits = new Map<string, Float32Array>();
+  /** Seconds per second, by reason; none for reasons that are not timed. */
+  readonly #exitSeconds = new Map<string, Float32Array>();
+  #technique: Technique | 'automatic' | undefined;
   #next = 0;
   #length = 0;
 
@@ -69,6 +77,11 @@ export class LoadHistory {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Of the newest sample's run; undefined: there is none. */
+  get technique(): Technique | 'automatic' | undefined {
+    return this.#technique;
   }
 
   get vcpus(): number {
@@ -102,10 +115,14 @@ export class LoadHistory {
     sensitive![slot] = rate((load) => load.sensitive);
     privileged![slot] = rate((load) => load.privileged);
     innocuous![slot] = rate((load) => Math.max(0, load.instructions - load.sensitive - load.privileged));
-    for (const reason of Object.keys(sample.exits)) {
-      if (!this.#exits.has(reason)) this.#exits.set(reason, new Float32Array(this.capacity));
+    this.#technique = sample.technique;
+    for (const [rings, values] of [
+      [this.#exits, sample.exits],
+      [this.#exitSeconds, sample.exitSeconds],
+    ] as const) {
+      for (const reason of Object.keys(values)) if (!rings.has(reason)) rings.set(reason, new Float32Array(this.capacity));
+      for (const [reason, ring] of rings) ring[slot] = (values[reason] ?? 0) / sample.interval;
     }
-    for (const [reason, ring] of this.#exits) ring[slot] = (sample.exits[reason] ?? 0) / sample.interval;
   }
 
   /** The stretch of the last `seconds` up to `end` (ms), at most `points` points: more samples are averaged. `vcpu` undefined: all, averaged. */
@@ -163,8 +180,14 @@ export class LoadHistory {
   }
 
   /** Exits of the last `seconds` up to `end` (ms), most frequent first. */
-  exits(seconds: number, end: number): RateRow[] {
-    return this.#rates([...this.#exits], seconds, end).sort((a, b) => b.average - a.average || a.name.localeCompare(b.name));
+  exits(seconds: number, end: number): ExitRow[] {
+    const spent = new Map(this.#rates([...this.#exitSeconds], seconds, end).map(({ name, average }) => [name, average]));
+    return this.#rates([...this.#exits], seconds, end)
+      .map((row) => {
+        const cost = row.average > 0 ? (spent.get(row.name) ?? 0) / row.average : 0;
+        return { ...row, cost: cost > 0 ? cost : undefined };
+      })
+      .sort((a, b) => b.average - a.average || a.name.localeCompare(b.name));
   }
 
   /** Instructions by class, in the order of CLASSES. */

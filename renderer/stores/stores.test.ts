@@ -119,7 +119,15 @@ describe('edits', () => {
 
 describe('loads', () => {
   it('joins the kept history and the samples that come meanwhile', async () => {
-    const sample = (second: number) => ({ id: 'a', time: second * 1000, interval: 1, vcpus: [], exits: {} });
+    const sample = (second: number) => ({
+      id: 'a',
+      time: second * 1000,
+      interval: 1,
+      technique: 'automatic',
+      vcpus: [],
+      exits: {},
+      exitSeconds: {},
+    });
     let answer: (samples: unknown) => void = () => {};
     let push: (sample: unknown) => void = () => {};
     setApi({

@@ -17,6 +17,7 @@ export function toDraft(d: VmDefinition): VmDraft {
     vcpus: d.vcpus,
     ...(d.cpu !== undefined && { cpu: d.cpu }),
     ...(d.technique !== undefined && { technique: d.technique }),
+    ...(d.full !== undefined && { full: d.full }),
     ...(d.engine !== undefined && { engine: d.engine }),
     disks: d.disks,
     serials: d.serials,
