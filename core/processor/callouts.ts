@@ -17,7 +17,7 @@ export const CALLOUT_ENTRY = 3;
 
 const GROUPS_OF: readonly (readonly [number, RegExp])[] = [
   [GROUP_FLAGS, /^(cli|sti|pushf|popf)$/],
-  [GROUP_SEGMENT, /^(mov_rm_sreg|mov_sreg_rm|(push|pop)_[c-gs]s|l[d-gs]s|lar|lsl|verr|verw)$/],
+  [GROUP_SEGMENT, /^(mov_rm_sreg|mov_sreg_rm|push_[cs]s|pop_[d-gs]s|l[d-gs]s|lar|lsl|verr|verw)$/],
   [GROUP_TABLE, /^([sl][gi]dt|sldt|lldt|str|ltr)$/],
   [GROUP_TRANSFER, /^((jmp|call|ret)_far\w*|iret|int_n|int1|int3|into)$/],
   [GROUP_SYSTEM_CALL, /^sys(call|ret|enter|exit)$/],
@@ -28,6 +28,9 @@ const GROUPS_OF: readonly (readonly [number, RegExp])[] = [
   [GROUP_HALT, /^hlt$/],
   [GROUP_TIME, /^(rdtscp?|rdpmc)$/],
 ];
+
+/** Sensitive in name only: selectors of data segments are what the guest loaded, in both views. (CS and SS have another RPL.) */
+const SAME = /^push_[defg]s$/;
 
 export interface Callout {
   readonly kind: typeof CALLOUT_PRIVILEGED | typeof CALLOUT_SENSITIVE | typeof CALLOUT_ENTRY;
@@ -40,7 +43,7 @@ export interface Callout {
 /** undefined: innocuous. Time stamps count as privileged: they trap where CR4 says so, and only then. */
 export function calloutOf(row: Row): Callout | undefined {
   const { helper } = row;
-  if (helper === undefined) return undefined;
+  if (helper === undefined || SAME.test(helper)) return undefined;
   const found = GROUPS_OF.find(([, names]) => names.test(helper));
   if (found === undefined) {
     if (row.class !== 'innocuous') throw new Error(`row "${row.text}": in no group of exits`);

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildCore, readModule } from '../../../build/core.ts';
 import { compileModules, type EngineModules } from '../../processor/engine.ts';
-import { CPUS, FULL_ADAPT, FULL_ON, FULL_TRANSLATE } from '../../state/index.ts';
+import { CPUS, FULL_ADAPT, FULL_ON, FULL_TRANSLATE, GROUP_SEGMENT, VMM_CALLOUT } from '../../state/index.ts';
 import { Translator } from '../../translator/translator.ts';
 import { CODE, CODE0, DATA, DATA0, FullMachine, STACK, TASK, type Bits } from './testing.ts';
 
@@ -192,11 +192,18 @@ it('the instructions themselves are at ring 1', () => {
   }
 });
 
-it('PUSH FS and GS are sensitive in name only: selectors of data are what the guest loaded', () => {
-  for (const bits of ALL)
+it.each([
+  ['DS', [0x1e], OLD],
+  ['ES', [0x06], OLD],
+  ['FS', [0x0f, 0xa0], ALL],
+  ['GS', [0x0f, 0xa8], ALL],
+] as const)('PUSH %s is sensitive in name only: selectors of data are what the guest loaded, and it is no call-out', (_, code, modes) => {
+  for (const bits of modes)
     for (const full of [0, FULL_ON, FULL_ON | FULL_TRANSLATE]) {
-      const machine = new FullMachine(bits, full, modules).begin([0x0f, 0xa8, HLT]);
+      const machine = new FullMachine(bits, full, modules).begin([...code, HLT]);
       expect(pushed(machine)).toEqual({ ...ended, pushed: DATA0 });
       expect(machine.state.gpr.get(4)).toBe(STACK - size(bits));
+      expect(machine.state.sensitive).toBe(1);
+      expect(machine.state.exits.get(VMM_CALLOUT + GROUP_SEGMENT)).toBe(0);
     }
 });
