@@ -92,14 +92,15 @@ function deriveReach(buffer: ArrayBufferLike, cpu: CpuView, code: number): void 
   cpu.cpl = 0;
 }
 
-/** Memory that was never used is zeros, and stays so: a TLB is large. */
+/** Memory that was never used is zeros, and stays so: a TLB is large. A tag of 0 is page 0's: see `resetTlb` (processor/assembly/tlb.ts). */
 function emptyTlb(buffer: ArrayBufferLike, address: number): void {
   const data = new DataView(buffer, address, Tlb.size);
   const count = (list: number): number => data.getUint32(list + TlbList.offsets.count, true);
   if (count(Tlb.offsets.locals) + count(Tlb.offsets.globals) > 0) new Uint8Array(buffer, address, Tlb.size).fill(0);
   const { readTag, writeTag, execTag } = TlbEntry.offsets;
   for (let mode = 0; mode < TLB_MODES; mode++)
-    for (const tag of [readTag, writeTag, execTag]) data.setUint32(mode * TLB_ENTRIES * TlbEntry.size + tag, TLB_EMPTY, true);
+    for (const entry of [0, TLB_ENTRIES - 1])
+      for (const tag of [readTag, writeTag, execTag]) data.setUint32((mode * TLB_ENTRIES + entry) * TlbEntry.size + tag, TLB_EMPTY, true);
 }
 
 /**

@@ -23,8 +23,8 @@ export const TLB_ENTRY_SHIFT = 5;
 /** An entry's place in its array, in bytes: `(linear >> TLB_SLOT_SHIFT) & TLB_SLOT_MASK`. */
 export const TLB_SLOT_SHIFT = 12 - TLB_ENTRY_SHIFT;
 export const TLB_SLOT_MASK = (TLB_ENTRIES - 1) << TLB_ENTRY_SHIFT;
-/** Never equal to a page address. */
-export const TLB_EMPTY = 1;
+/** Never equal to a page address, nor to one with the four lowest bits of an operand's that is to be aligned to 16. */
+export const TLB_EMPTY = 0x10;
 
 /** Supervisor accesses (SMAP not in force), user accesses, supervisor accesses with SMAP in force. */
 export const TLB_SUPERVISOR = 0;

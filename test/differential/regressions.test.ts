@@ -104,3 +104,10 @@ it('an operand that begins at the last byte of all addresses', () => {
   const outcome = new Pair(modules).run(program({ name: '', bits: 64, code: 'be08000000d176f7' }));
   expect(outcome!.differences).toEqual([]);
 });
+
+it('an aligned operand that is not aligned, on page 0 while that is not in the TLB', () => {
+  // mov dword [0x7000], 0x1000f; mov ebx, 0x41; movapd [ebx], xmm6; jmp 0x10000
+  const code = 'c705007000000f000100 bb41000000 660f297300 e9e7ffffff';
+  const outcome = new Pair(modules).run(program({ name: '', bits: 32, code, pace: { turn: 300, most: 1000 } }));
+  expect(outcome!.differences).toEqual([]);
+});
