@@ -41,6 +41,11 @@ describe('options', () => {
     });
     expect(() => machineOf({ initrd: '/i' })).toThrow('--initrd goes with a --kernel.');
     expect(() => machineOf({ engine: 'steam' })).toThrow(/--engine is one of interpreter/);
+    expect(machineOf({ technique: 'full' })).toMatchObject({ technique: 'full', full: undefined });
+    expect(machineOf({ technique: 'full', adaptive: 'off' }).full).toEqual({ translateSensitive: true, adaptive: false });
+    expect(machineOf({ technique: 'full', 'translate-sensitive': 'off' }).full).toEqual({ translateSensitive: false, adaptive: true });
+    expect(() => machineOf({ adaptive: 'off' })).toThrow('--adaptive goes with --technique full.');
+    expect(() => machineOf({ technique: 'full', adaptive: 'perhaps' })).toThrow(/--adaptive is one of on, off/);
     expect(() => machineOf({ firmware: 'builtin' })).toThrow(/not there yet/);
   });
 

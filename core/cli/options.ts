@@ -1,6 +1,6 @@
 /** Options that several commands share, from text to values. Every mistake is a UserError with one sentence. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { UserError, type Engine, type Source, type Technique } from '../host/api.ts';
+import { UserError, type Engine, type FullSwitches, type Source, type Technique } from '../host/api.ts';
 import { DEFAULT_MEMORY, DEFAULT_MEMORY_BUILTIN } from '../host/definition.ts';
 import path from 'node:path';
 
@@ -20,6 +20,8 @@ export const MACHINE_OPTIONS = {
   cpus: { type: 'string' },
   cpu: { type: 'string' },
   technique: { type: 'string' },
+  'translate-sensitive': { type: 'string' },
+  adaptive: { type: 'string' },
   engine: { type: 'string' },
 } as const satisfies Options;
 
@@ -67,7 +69,7 @@ export function seconds(text: string, option: string): number {
 }
 
 /** Throws for anything but "on" and "off". */
-export const onOrOff = (text: string, option: string): boolean => oneOf(text, option, ['on', 'off']) === 'on';
+const onOrOff = (text: string, option: string): boolean => oneOf(text, option, ['on', 'off']) === 'on';
 
 /** "512M", "1G", "256" (MiB): in MiB. */
 export function memorySize(text: string): number {
@@ -101,8 +103,20 @@ export function machineOf(values: MachineValues) {
     vcpus: values.cpus === undefined ? 1 : vcpus(values.cpus),
     cpu: values.cpu,
     technique: values.technique === undefined ? undefined : oneOf(values.technique, '--technique', TECHNIQUES),
+    full: fullOf(values),
     engine: values.engine === undefined ? undefined : oneOf(values.engine, '--engine', ENGINES),
     disks: (values.disk ?? []).map((file) => ({ path: path.resolve(file) })),
+  };
+}
+
+/** The switches of full virtualization; undefined: nothing was said of them. */
+function fullOf(values: MachineValues): FullSwitches | undefined {
+  const given = (['translate-sensitive', 'adaptive'] as const).find((name) => values[name] !== undefined);
+  if (given === undefined) return undefined;
+  if (values.technique !== 'full') throw new UserError(`--${given} goes with --technique full.`);
+  return {
+    translateSensitive: onOrOff(values['translate-sensitive'] ?? 'on', '--translate-sensitive'),
+    adaptive: onOrOff(values.adaptive ?? 'on', '--adaptive'),
   };
 }
 

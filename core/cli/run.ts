@@ -13,8 +13,7 @@ import { causeOf } from '../host/cause.ts';
 import { makeMemory } from '../host/machine.ts';
 import { policyOf } from '../host/policies.ts';
 import { Pool, type Run } from '../host/pool.ts';
-import type { FullSwitches } from '../vmm/full/switches.ts';
-import { MACHINE_OPTIONS, machineOf, onOrOff, parseCommand, seconds, wholeNumber } from './options.ts';
+import { MACHINE_OPTIONS, machineOf, parseCommand, seconds, wholeNumber } from './options.ts';
 import { statistics } from './statistics.ts';
 import { Terminal } from './terminal.ts';
 
@@ -30,8 +29,6 @@ const OPTIONS = {
   'no-reboot': { type: 'boolean' },
   timeout: { type: 'string' },
   stats: { type: 'string' },
-  'translate-sensitive': { type: 'string' },
-  adaptive: { type: 'string' },
 } as const;
 
 const MIB = 1 << 20;
@@ -58,7 +55,6 @@ export async function runCommand(args: string[]): Promise<number> {
   const timeout = values.timeout === undefined ? undefined : seconds(values.timeout, '--timeout');
   const pcpus = values.pcpus === undefined ? 1 : wholeNumber(values.pcpus, '--pcpus', 1, 1024);
   const policy = policyOf(values.policy);
-  const full = fullOf(values);
   // Now rather than after hours of running.
   if (values.stats !== undefined) writeReport(values.stats, {});
   const memory = hostMemory();
@@ -86,7 +82,7 @@ export async function runCommand(args: string[]): Promise<number> {
     const stdio = serials.indexOf('stdio');
     /** What was typed before there was a machine. */
     const early: Uint8Array[] = [];
-    const spec = { ...draft, memory: draft.memory * MIB, testDevices: values['test-devices'], full };
+    const spec = { ...draft, memory: draft.memory * MIB, testDevices: values['test-devices'] };
     const boot = async (): Promise<void> => {
       run = await pool.boot(spec, {
         output: (port, data) => (port === stdio ? terminal.write(data) : sinks[port]?.(data)),
@@ -141,20 +137,6 @@ function writeReport(file: string, report: unknown): void {
   } catch (error) {
     throw new UserError(`The statistics cannot be written to ${path.resolve(file)}: ${causeOf(error)}.`);
   }
-}
-
-/** The switches of full virtualization, if it is that. */
-function fullOf(values: {
-  readonly technique?: string;
-  readonly 'translate-sensitive'?: string;
-  readonly adaptive?: string;
-}): FullSwitches {
-  const given = (['translate-sensitive', 'adaptive'] as const).find((name) => values[name] !== undefined);
-  if (given !== undefined && values.technique !== 'full') throw new UserError(`--${given} goes with --technique full.`);
-  return {
-    translateSensitive: onOrOff(values['translate-sensitive'] ?? 'on', '--translate-sensitive'),
-    adaptive: onOrOff(values.adaptive ?? 'on', '--adaptive'),
-  };
 }
 
 type Serial = 'stdio' | 'none' | { readonly file: string };

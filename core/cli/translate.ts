@@ -22,7 +22,20 @@ const OPTIONS = {
 /** Seconds that a guest is looked at, if nothing else was said. */
 const TIMEOUT = 30;
 const FILE_ONLY = ['mode', 'base'] as const;
-const GUEST_ONLY = ['kernel', 'initrd', 'append', 'module', 'disk', 'memory', 'technique', 'engine', 'hottest', 'timeout'] as const;
+const GUEST_ONLY = [
+  'kernel',
+  'initrd',
+  'append',
+  'module',
+  'disk',
+  'memory',
+  'technique',
+  'translate-sensitive',
+  'adaptive',
+  'engine',
+  'hottest',
+  'timeout',
+] as const;
 
 /** "0xffffffff81000000", or decimal. */
 export function address(text: string, option: string): bigint {

@@ -85,6 +85,7 @@ export const virtualization = {
   },
   rings: {
     title: 'Who is in which ring',
+    bare: 'Bare, on Ringside’s processor',
     introFull:
       'The VMM has ring 0 of the processor. The guest’s kernel was moved to ring 1 and believes that it is in ring 0. In real-address mode, where there are no rings, each of its privileged instructions calls the VMM.',
     introBare: 'The guest’s kernel has ring 0 of Ringside’s processor, as on a bare machine. Ringside’s devices are outside of it.',

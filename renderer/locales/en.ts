@@ -128,6 +128,7 @@ export const en = {
     model: 'CPU model',
     modelDefault: 'default',
     technique: 'Technique',
+    switchedOff: '{name}: off',
     serials: 'Serial ports',
     disks: 'Disks',
     noDisks: 'None',

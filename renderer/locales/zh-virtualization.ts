@@ -78,6 +78,7 @@ export const virtualization: typeof english = {
   },
   rings: {
     title: '谁在哪个环',
+    bare: '在 Ringside 的处理器上裸运行',
     introFull: 'VMM 占有处理器的环 0。客户机内核被移到环 1，却以为自己在环 0。实地址模式没有环，此时它的每条特权指令都调用 VMM。',
     introBare: '客户机内核占有 Ringside 处理器的环 0，如同在裸机上一样。Ringside 的设备在处理器之外。',
     ring: '环 {n}',

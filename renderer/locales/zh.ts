@@ -129,6 +129,7 @@ export const zh: Messages = {
     model: 'CPU 型号',
     modelDefault: '默认',
     technique: '虚拟化技术',
+    switchedOff: '{name}：关闭',
     serials: '串口',
     disks: '磁盘',
     noDisks: '无',

@@ -92,6 +92,11 @@ describe.skipIf(CHROMIUM === undefined)('techniques in the app', () => {
       expect(await kind(name).innerText()).toMatch(/Not in this version[^]*would need/);
   });
 
+  it('the overview says which switch is off', async () => {
+    await tab('Overview');
+    await page.getByText('Adaptive translation: off', { exact: true }).waitFor();
+  });
+
   it('goes by the run, not by what the settings say meanwhile', async () => {
     await tab('Settings');
     expect(await page.getByRole('checkbox', { name: 'Adaptive translation' }).isChecked()).toBe(false);
