@@ -31,6 +31,9 @@ export function handlersOf(host: Host, shell: ShellCalls): CallHandlers {
     execution: ({ id }) => host.execution(id) ?? null,
     log: ({ id }) => host.log(id),
     chooseFile: (args) => (args.path === undefined ? shell.chooseFile(args) : inspect(args.path, args.purpose)),
+    lab: () => host.lab(),
+    startLab: () => host.startLab(),
+    stopLab: () => host.stopLab(),
     openConsole: (args) => shell.openConsole(args),
     getSettings: () => host.settings(),
     setSettings: (change) => host.changeSettings(change),
@@ -66,6 +69,7 @@ export function forwardEvents(host: Host, send: <K extends EventName>(event: K, 
     host.on('load', (sample) => send('load', sample)),
     host.on('log', (id, line) => send('log', { id, line })),
     host.on('settings', (settings) => send('settings', settings)),
+    host.on('lab', (state) => send('lab', state)),
   ];
   return () => {
     for (const stop of off) stop();

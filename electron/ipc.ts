@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import type { DamagedDefinition, Execution, HostInfo, LoadSample, Settings, VmSummary } from '../core/host/api.ts';
 import { draftSchema } from '../core/host/definition.ts';
 import type { FileInfo } from '../core/host/files.ts';
+import type { LabState } from '../core/host/lab/table.ts';
 
 export type {
   Activities,
@@ -26,6 +27,8 @@ export type {
   VmState,
   VmSummary,
 } from '../core/host/api.ts';
+
+export type { Benchmark, ColumnName, Cost, Failure, LabState, LabTable, Row } from '../core/host/lab/table.ts';
 
 /** A file that the user chose or typed. */
 export type ChosenFile = FileInfo;
@@ -90,6 +93,11 @@ export const calls = {
     }),
   ),
   openConsole: call<ConsolePlace>()(serial),
+  /** The technique lab: how far it is, and what it has measured. */
+  lab: call<LabState>()(none),
+  /** Begins anew; an error if it is running. What comes of it is told by `on('lab')`. */
+  startLab: call<void>()(none),
+  stopLab: call<void>()(none),
   getSettings: call<Settings>()(none),
   setSettings: call<Settings>()(v.partial(settingsSchema)),
 } as const;
@@ -104,6 +112,7 @@ export interface Events {
   load: LoadSample;
   log: { readonly id: string; readonly line: string };
   settings: Settings;
+  lab: LabState;
   /** A browser's connection to the headless server was lost or came back (then ask for everything anew); never in Electron. */
   connection: { readonly connected: boolean };
 }

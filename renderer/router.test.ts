@@ -9,7 +9,7 @@ it('reads back every place that it writes', () => {
   fc.assert(
     fc.property(
       fc.oneof(
-        fc.record({ view: fc.constant('home' as const) }),
+        fc.record({ view: fc.constantFrom('home' as const, 'lab' as const) }),
         fc.record({ view: fc.constant('console' as const), id, port }),
         fc.record({ view: fc.constant('vm' as const), id, tab: fc.constantFrom(...TABS), port }),
       ),

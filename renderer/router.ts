@@ -2,6 +2,7 @@
  * Where the user is, in the address's hash: it survives a reload, and works from a file as well as from a server.
  *   #/                     welcome, or the first VM
  *   #/vm/ID/TAB            a VM
+ *   #/lab                  the technique lab
  *   #/console/ID/PORT      a console in its own window
  */
 import { readonly, ref } from 'vue';
@@ -11,6 +12,7 @@ export type Tab = (typeof TABS)[number];
 
 export type Route =
   | { readonly view: 'home' }
+  | { readonly view: 'lab' }
   | { readonly view: 'vm'; readonly id: string; readonly tab: Tab; readonly port: number }
   | { readonly view: 'console'; readonly id: string; readonly port: number };
 
@@ -26,7 +28,7 @@ export function parseRoute(hash: string): Route {
     const tab = TABS.find((t) => t === third) ?? 'overview';
     return { view, id, tab, port: portOf(fourth) };
   }
-  return { view: 'home' };
+  return { view: view === 'lab' ? 'lab' : 'home' };
 }
 
 function decode(part: string): string {
@@ -41,6 +43,8 @@ export function formatRoute(route: Route): string {
   switch (route.view) {
     case 'home':
       return '#/';
+    case 'lab':
+      return '#/lab';
     case 'console':
       return `#/console/${encodeURIComponent(route.id)}/${route.port}`;
     case 'vm':

@@ -2,6 +2,7 @@
 
 import type { FullSwitches } from '../vmm/full/switches.ts';
 import type { TranslationStatistics } from '../translator/index.ts';
+import type { LabState } from './lab/table.ts';
 
 import type { Advice } from './advice.ts';
 
@@ -184,6 +185,7 @@ export interface HostEvents {
   load: (sample: LoadSample) => void;
   log: (id: string, line: string) => void;
   settings: (settings: Settings) => void;
+  lab: (state: LabState) => void;
 }
 
 /** The app's own settings, kept in the state folder. */
@@ -216,6 +218,11 @@ export interface Host {
   log(id: string): string[];
   settings(): Settings;
   changeSettings(change: Partial<Settings>): Promise<Settings>;
+  /** The technique lab: how far it is, and what it has measured. */
+  lab(): LabState;
+  startLab(): void;
+  /** Resolves when nothing of it runs any more. */
+  stopLab(): Promise<void>;
   on<K extends keyof HostEvents>(event: K, listener: HostEvents[K]): () => void;
   close(): Promise<void>;
 }

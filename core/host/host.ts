@@ -13,6 +13,7 @@ import { compilerModule } from './compiler.ts';
 import { monotonic } from './clock.ts';
 import { listenForCommands } from './control.ts';
 import { parse } from './definition.ts';
+import { Lab } from './lab/lab.ts';
 import { Library, writeAtomically } from './library.ts';
 import { makeMemory } from './machine.ts';
 import { policyOf } from './policies.ts';
@@ -55,6 +56,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     compiler: options.pool?.worker ? undefined : compilerModule(),
     warn: (text) => process.stderr.write(`${text}\n`),
   });
+  const lab = new Lab(pool, (state) => emit('lab', state));
   // Other systems are asked by programs that take a moment: nobody waits for that before the answer is wanted.
   const machine = hardware();
   const vms = new Map<string, Vm>();
@@ -162,6 +164,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
       emit('settings', settings);
       return settings;
     },
+    lab: () => lab.state,
+    startLab: () => lab.start(),
+    stopLab: () => lab.stop(),
     on(event, listener) {
       let set = listeners.get(event);
       if (set === undefined) listeners.set(event, (set = new Set()));
@@ -172,6 +177,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       clearInterval(timer);
       unwatch();
       await stopListening();
+      await lab.stop();
       await Promise.all([...vms.values()].map((vm) => vm.off()));
       await pool.close();
     },

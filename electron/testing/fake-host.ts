@@ -67,6 +67,11 @@ export class FakeHost implements Host {
   log() {
     return ['a line'];
   }
+  lab() {
+    return { running: false };
+  }
+  startLab() {}
+  async stopLab() {}
   settings() {
     return this.current;
   }

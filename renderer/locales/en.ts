@@ -1,4 +1,5 @@
 /** English: the shape that every other language has to fill. `{'@'}` and `{'|'}` stand for characters with a meaning to vue-i18n. */
+import { lab } from './en-lab.ts';
 import { virtualization } from './en-virtualization.ts';
 
 export const en = {
@@ -385,6 +386,7 @@ export const en = {
     general: 'General',
     fileChecked: '{kind}, {size}',
   },
+  lab,
   preferences: {
     title: 'Preferences',
     language: 'Language',

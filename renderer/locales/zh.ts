@@ -1,5 +1,6 @@
 /** 简体中文 */
 import type { Messages } from './en.ts';
+import { lab } from './zh-lab.ts';
 import { virtualization } from './zh-virtualization.ts';
 
 export const zh: Messages = {
@@ -384,6 +385,7 @@ export const zh: Messages = {
     general: '常规',
     fileChecked: '{kind}，{size}',
   },
+  lab,
   preferences: {
     title: '首选项',
     language: '语言',

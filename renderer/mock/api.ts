@@ -18,6 +18,7 @@ import type {
 } from '../../electron/ipc.ts';
 import { execution } from './execution.ts';
 import { MockGuest } from './guest.ts';
+import { MockLab } from './lab.ts';
 
 interface MockVm {
   summary: VmSummary;
@@ -45,6 +46,8 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
   function emit<K extends EventName>(event: K, payload: Events[K]): void {
     for (const listener of listeners[event] ?? []) listener(structuredClone(payload));
   }
+
+  const lab = new MockLab((state) => emit('lab', state));
 
   function get(id: string): MockVm {
     const vm = vms.get(id);
@@ -270,6 +273,9 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
       return { path, size: 12_345_678, kind: path.includes('initrd') ? 'gzip' : 'linux' };
     },
     openConsole: () => 'renderer',
+    lab: () => lab.state,
+    startLab: () => lab.start(),
+    stopLab: () => lab.stop(),
     getSettings: () => settings,
     setSettings: (part) => {
       settings = { ...settings, ...part } as Settings;

@@ -82,6 +82,18 @@ try {
   await tab(page, 'Overview');
   await shoot(page, 'overview');
 
+  await page.getByRole('button', { name: 'Technique lab' }).click();
+  const lab = page.getByRole('region', { name: 'Technique lab' });
+  await lab.getByRole('button', { name: 'Run' }).click();
+  await lab.getByRole('button', { name: 'Stop' }).waitFor();
+  await lab.getByRole('button', { name: 'Run' }).waitFor({ timeout: 240_000 });
+  await lab.getByRole('button', { name: 'syscall' }).click();
+  await page.setViewportSize({ width: SIZE.width, height: 960 });
+  await shoot(page, 'lab');
+  await page.setViewportSize(SIZE);
+  await choose(page, 'Built-in guest');
+  await tab(page, 'Overview');
+
   await page.getByRole('button', { name: 'Preferences' }).click();
   await page.getByRole('dialog').getByText('Light', { exact: true }).click();
   await page.getByRole('dialog').getByText('简体中文', { exact: true }).click();

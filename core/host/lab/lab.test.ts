@@ -5,8 +5,9 @@ import { compilerModule } from '../compiler.ts';
 import { makeMemory } from '../machine.ts';
 import { policyOf } from '../policies.ts';
 import { Pool } from '../pool.ts';
+import { Lab } from './lab.ts';
 import { runLab } from './run.ts';
-import { BENCHMARKS, exitsOf, type Benchmark, type ColumnName, type Cost, type LabTable } from './table.ts';
+import { BENCHMARKS, exitsOf, type Benchmark, type ColumnName, type Cost, type LabState, type LabTable } from './table.ts';
 
 const COLUMNS = ['bare', 'trap-and-emulate', 'traps', 'full'] as const satisfies readonly ColumnName[];
 
@@ -96,3 +97,21 @@ test('it can be broken off', async () => {
     runLab({ pool, columns: ['bare'], least: 2, rounds: 1, signal: stop.signal, progress: () => stop.abort(reason) }),
   ).rejects.toBe(reason); // prettier-ignore
 }, 60_000);
+
+test('the app’s lab runs once at a time, can be stopped, and keeps what it measured', async () => {
+  const states: LabState[] = [];
+  const lab = new Lab(pool, (state) => states.push(state));
+  expect(lab.state).toEqual({ running: false });
+  lab.start();
+  expect(() => lab.start()).toThrow('The lab is running already.');
+  await expect.poll(() => lab.state.progress?.done, { timeout: 60_000 }).toBeGreaterThan(0);
+  await lab.stop();
+  expect(lab.state.running).toBe(false);
+  expect(lab.state.error).toBeUndefined();
+  expect(lab.state.table!.rows[0]!.costs[0]!.cycles).toBeGreaterThan(0);
+  expect(states.at(-1)).toBe(lab.state);
+  // And again.
+  lab.start();
+  expect(lab.state).toEqual({ running: true });
+  await lab.stop();
+}, 120_000);
