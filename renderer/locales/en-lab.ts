@@ -35,7 +35,7 @@ export const lab = {
   },
   failure: {
     'triple-fault':
-      'the guest ended in a triple fault before it came to its prompt. Its first sensitive instruction is the far jump into 64-bit mode: at ring 1 it cannot load a code segment of ring 0.',
+      'the guest ended in a triple fault before it came to its prompt. It is a MOV to SS, just after its way into 64-bit mode: at ring 1 a stack segment of ring 0 cannot be loaded.',
     crash: 'the VM crashed.',
     silent: 'the guest did not answer.',
   },
