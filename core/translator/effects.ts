@@ -46,3 +46,6 @@ export const EFFECTS: ReadonlyMap<string, Effect> = new Map([
   ...effect('pop_ds pop_es pop_fs pop_gs pop_ss', [4], 'checked'),
   ...effect('lar lsl verr verw', [], 'flags'),
 ]);
+
+/** x87 instructions that have to do with registers or flags of the integer unit. */
+export const X87_INTEGER = /^(fn?stsw_ax|fcmov|fu?comi)/;

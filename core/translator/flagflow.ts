@@ -3,8 +3,7 @@
  * will ever see. What is not known here is unknown; it is never wrong.
  */
 import type { Width } from '../processor/semantics/widths.ts';
-import { EFFECTS } from './effects.ts';
-import { X87_INTEGER } from './emitter/helpers.ts';
+import { EFFECTS, X87_INTEGER } from './effects.ts';
 import {
   either, FLAGS_ADD, FLAGS_LOGIC, FLAGS_RAW, FLAGS_SUB, kindOf, OVER_CARRY, OVER_DEC, OVER_INC, OVER_NONE, OVER_OVERFLOW, overOf, replaces, UNKNOWN,
   type Known,

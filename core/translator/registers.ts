@@ -1,8 +1,7 @@
 /** Which general registers a region uses, and which it may change, told from its records. */
 import type { Operand, Row } from '../spec/row.ts';
 import { Cpu, Record } from '../state/index.ts';
-import { EFFECTS } from './effects.ts';
-import { X87_INTEGER } from './emitter/helpers.ts';
+import { EFFECTS, X87_INTEGER } from './effects.ts';
 import type { Instruction, Region } from './region.ts';
 
 const O = Cpu.offsets;

@@ -1,15 +1,13 @@
 /** The translator's emitter, third part: calls of helpers, and what must be in the vCPU's state for them. */
 import { Control } from '../../state/index.ts';
 import { call, i32, i64, op, type Expr, type LocalRef } from '../../wasm/index.ts';
-import { EFFECTS, type Effect } from '../effects.ts';
+import { EFFECTS, X87_INTEGER, type Effect } from '../effects.ts';
 import { FlagsEmitter } from './flags.ts';
 import { GPR_END, O, R, REGISTER_FORM } from './frame.ts';
 
 /** Helpers that neither read nor write general registers or flags: all they may do to them is to raise a fault. */
 const PURE =
   /^(multiplyHigh(Signed)?|crc32|sse[A-Z]\w*|change(Scalar|Packed)Format|(integers|singles|doubles)To\w+|multipleSums|minimumPosition|pendingException|generalProtection|faultNoError|fi?(add|mul|comp?|subr?|divr?)_m\d\d|fi?ld_m(16|32|64))$/;
-/** x87 instructions that have to do with registers or flags of the integer unit. */
-export const X87_INTEGER = /^(fn?stsw_ax|fcmov|fu?comi)/;
 /** Helpers that read or write flags, and no general registers. */
 const FLAGS_ONLY = /^(setFlags|getFlags|setArithmeticFlags)$/;
 
