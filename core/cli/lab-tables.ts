@@ -18,7 +18,7 @@ const FAILURES: Readonly<Record<Failure, string>> = {
 /** Three significant digits, thousands apart. */
 const number = (x: number): string => Number(x.toPrecision(x < 1000 ? 3 : 4)).toLocaleString('en-US', { maximumFractionDigits: 1 });
 /** Of exits: whole ones look whole. */
-const count = (x: number): string => Number(x.toFixed(2)).toString();
+const count = (x: number): string => Number(x.toFixed(1)).toString();
 
 const cost = (of: Cost | null): string => (of === null ? '–' : `${number(of.cycles)} (${number(of.nanoseconds)})`);
 const exits = (of: Cost | null): string => {
@@ -87,7 +87,7 @@ export function labText(table: LabTable): string {
 /** For a document. */
 export function labMarkdown(table: LabTable): string {
   const [left, right] = [costs(table), counts(table)];
-  const head = `Measured on ${table.began.slice(0, 10)} on ${table.cpu} by \`ringside bench techniques\`.`;
+  const head = `Measured on ${table.began.slice(0, 10)} on ${table.cpu}, Node ${process.versions.node}, by \`ringside bench techniques\`.`;
   const why = failures(table).map((text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`);
   return [head, markdown(left.head, left.rows), ...why, markdown(right.head, right.rows)].join('\n\n');
 }

@@ -34,7 +34,7 @@ const MOST = 100_000_000;
 /** Times the least duration: until then what is hot has been translated, by us and by the engine beneath. */
 const WARM_UP = 15;
 /** Exits by the timer and such, which come now and then, are none of the operation's: what comes less than once in so many is left out. */
-const SELDOM = 100;
+const SELDOM = 20;
 
 /** Throws what the signal was aborted with, and mistakes of ours; a guest that fails leaves its column empty. */
 export async function runLab({ pool, columns = COLUMNS, least = 20, rounds = 10, signal, progress }: LabOptions): Promise<LabTable> {
