@@ -111,3 +111,9 @@ it('an aligned operand that is not aligned, on page 0 while that is not in the T
   const outcome = new Pair(modules).run(program({ name: '', bits: 32, code, pace: { turn: 300, most: 1000 } }));
   expect(outcome!.differences).toEqual([]);
 });
+
+it('carry under a condition, after flags that were changed under a condition', () => {
+  // cmp al, 0xac; ror r8w, cl; rcl al, cl; jmp 0x10000
+  const outcome = new Pair(modules).run(program({ name: '', bits: 64, code: '3cac 6641d3c8 d2d0 e9f3ffffff', pace: { most: 1000 } }));
+  expect(outcome!.differences).toEqual([]);
+});

@@ -22,6 +22,8 @@ const atTop = (x: Expr, width: Width): Expr => (width >= 32 ? x : i32.shl(x, i32
 export abstract class FlagsEmitter extends RegisterEmitter {
   /** The instruction's flags are replaced before anything could look at them. */
   dead = false;
+  /** What is known for those who look at them: under a condition, flags that were moved to memory there are known to be there just for them. */
+  private seen: Known = IN_MEMORY;
 
   /** What is known after a change; of one under a condition, after the instruction. */
   private become(known: Known): void {
@@ -130,9 +132,17 @@ export abstract class FlagsEmitter extends RegisterEmitter {
     this.become(IN_MEMORY);
   }
 
+  /** Sees to it that it is known where the flags are, for those who look at them now. */
+  private settle(): void {
+    const { known } = this;
+    const unknown = known.base === undefined || known.over === undefined;
+    if (unknown) this.toMemory();
+    this.seen = unknown ? IN_MEMORY : known;
+  }
+
   /** The operands of what set all flags, at its width, and the result. */
   private operands(): { minus: boolean; width: Width; a: Expr; b: Expr; r: Expr } | undefined {
-    const { base } = this.known;
+    const { base } = this.seen;
     if (base === undefined || base < FLAGS_ADD) return undefined;
     const width = (8 << (base & 3)) as Width;
     const cut = (x: Expr): Expr => (width === 64 ? x : i32.wrap(x));
@@ -143,23 +153,23 @@ export abstract class FlagsEmitter extends RegisterEmitter {
   }
 
   carry(): Expr {
-    if (this.known.over === undefined || this.known.base === undefined) this.toMemory();
-    const { over } = this.known;
+    this.settle();
+    const { over } = this.seen;
     if (over === OVER_CARRY) return i32.wrap(this.frame.c);
     if (over === OVER_OVERFLOW) return top31(i32.wrap(this.frame.c));
     return this.baseCarry();
   }
 
   private auxWord(): Expr {
-    return this.known.base === FLAGS_RAW ? i32.wrap(this.frame.b) : this.load32(O.flagAux);
+    return this.seen.base === FLAGS_RAW ? i32.wrap(this.frame.b) : this.load32(O.flagAux);
   }
 
   private resultWord(): Expr {
-    return this.known.base === FLAGS_RAW || this.known.base === FLAGS_LOGIC ? this.frame.a : this.load64(O.flagResult);
+    return this.seen.base === FLAGS_RAW || this.seen.base === FLAGS_LOGIC ? this.frame.a : this.load64(O.flagResult);
   }
 
   private baseCarry(): Expr {
-    if (this.known.base === FLAGS_LOGIC) return i32.const(0);
+    if (this.seen.base === FLAGS_LOGIC) return i32.const(0);
     const o = this.operands();
     if (!o) return top31(this.auxWord());
     const t = integer(o.width);
@@ -169,7 +179,7 @@ export abstract class FlagsEmitter extends RegisterEmitter {
   /** i32 0 or 1: the condition holds. */
   condition(cc: number): Expr {
     const { f } = this;
-    if (this.known.over === undefined || this.known.base === undefined) this.toMemory();
+    this.settle();
     const group = cc >> 1;
     const positive = this.atOnce(group) ?? this.combined(group);
     return f.let(cc & 1 ? i32.eqz(positive) : positive);
@@ -177,7 +187,7 @@ export abstract class FlagsEmitter extends RegisterEmitter {
 
   /** The condition as one comparison, where the kind allows it. */
   private atOnce(group: number): Expr | undefined {
-    const { base, over } = this.known;
+    const { base, over } = this.seen;
     if (over !== OVER_NONE) return undefined;
     if (base === FLAGS_LOGIC) {
       const { a } = this.frame;
@@ -220,7 +230,7 @@ export abstract class FlagsEmitter extends RegisterEmitter {
 
   /** What INC or DEC made, if that is what ZF, SF and PF come from. */
   private stepped(): { down: boolean; width: Width; a: Expr; r: Expr } | undefined {
-    const over = this.known.over!;
+    const over = this.seen.over!;
     if (!isStep(over)) return undefined;
     const width = overWidth(over);
     const a = width === 64 ? this.frame.c : i32.wrap(this.frame.c);
@@ -244,18 +254,18 @@ export abstract class FlagsEmitter extends RegisterEmitter {
     const o = this.result();
     if (o) return integer(o.width).lt_s(atTop(o.r, o.width), o.width === 64 ? i64.const(0) : i32.const(0));
     const negative = i32.wrap(i64.shr_u(this.resultWord(), i64.const(63)));
-    return this.known.base === FLAGS_LOGIC ? negative : i32.xor(negative, i32.and(this.auxWord(), i32.const(1)));
+    return this.seen.base === FLAGS_LOGIC ? negative : i32.xor(negative, i32.and(this.auxWord(), i32.const(1)));
   }
 
   private parity(): Expr {
     const o = this.result();
     const low = o ? (o.width === 64 ? i32.wrap(o.r) : o.r) : i32.wrap(this.resultWord());
-    const inverted = o || this.known.base === FLAGS_LOGIC ? low : i32.xor(low, i32.shr_u(this.auxWord(), i32.const(8)));
+    const inverted = o || this.seen.base === FLAGS_LOGIC ? low : i32.xor(low, i32.shr_u(this.auxWord(), i32.const(8)));
     return i32.xor(i32.and(i32.popcnt(i32.and(inverted, i32.const(0xff))), i32.const(1)), i32.const(1));
   }
 
   private overflow(): Expr {
-    const { over, base } = this.known;
+    const { over, base } = this.seen;
     if (over === OVER_OVERFLOW) return overflowOf(i32.wrap(this.frame.c));
     const step = this.stepped();
     if (step) {
