@@ -17,8 +17,8 @@ export interface CompilerThreadOptions {
 
 /** MiB: its JavaScript heap. */
 const HEAP = 256;
-/** MiB. What it makes garbage of is small and does not live long: with less, an eighth of its time went into collecting it. */
-const YOUNG = 24;
+/** MiB. What it makes garbage of is small: with V8's own choice, 25 MiB more would be in use. */
+const YOUNG = 6;
 const FAILURES_MAX = 8;
 
 export class CompilerThread {
