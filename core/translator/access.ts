@@ -1,6 +1,6 @@
 /**
  * Memory accesses of translated code. What the TLB serves is done in place: to have it done by functions that V8 inlines is no better, for it decides by
- * how often each was called when the optimizer came to it, and inlines 60 at most. For all else there is a function in the region's own module for each
+ * how often each was called when the optimizer came to it. For all else there is a function in the region's own module for each
  * kind of access, which goes on to `slow.ts`.
  */
 import { tlbEntry } from '../processor/tlb-entry.ts';

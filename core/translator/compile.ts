@@ -8,7 +8,7 @@ import { Accesses } from './access.ts';
 import type { Import } from './emitter/frame.ts';
 import { emitFlow, type Machine } from './flow.ts';
 import { STRING_REGISTERS } from './effects.ts';
-import { FLAGS_MEMORY, FLUSH_PARAMETERS, leaveFlags } from './flags.ts';
+import { flushLeft, FLUSH_PARAMETERS, leaveFlags } from './flags.ts';
 import { leaveRegion } from './glue.ts';
 import type { Region } from './region.ts';
 import { usage } from './registers.ts';
@@ -60,7 +60,7 @@ export function buildRegion(
   const flush = imports('flush', FLUSH_PARAMETERS, []);
   if (facts !== 0)
     f.ifRarely(i32.ne(i32.and(load(O.facts), i32.const(facts)), i32.const(facts)), () => {
-      f.call(flush, [cpu, i32.const(FLAGS_MEMORY), i64.const(0), i64.const(0), i64.const(0)]);
+      flushLeft(f, cpu, flush);
       f.do('i32.store', [cpu, i32.const(ACTIVITY_INTERPRETED)], O.activity);
       f.returnCallIndirect(handlerType, [cpu, f.param(1)], i32.const(original));
     });

@@ -46,7 +46,7 @@ function widthOf(i: Instruction): Width | undefined {
 }
 
 /** What is known after an instruction. */
-export function after(i: Instruction, known: Known): Known {
+function after(i: Instruction, known: Known): Known {
   if (!i.row) return UNKNOWN;
   const { row } = i.row;
   const { family } = row;
@@ -71,8 +71,8 @@ export function after(i: Instruction, known: Known): Known {
   return width ? { base: known.base, over: overOf(change, width) } : UNKNOWN;
 }
 
-/** Whether flags that an instruction leaves are replaced before an instruction, a fault or a way out of the block could make use of them. */
-export function unseen(block: Block, n: number): boolean {
+/** Whether flags that instruction `n` leaves are replaced before an instruction, a fault or a way out of the block could make use of them. */
+function isUnseen(block: Block, n: number): boolean {
   const { instructions } = block;
   const setter = instructions[n]!.row?.row;
   if (!setter || setter.helper || !(setter.family in SETTERS || setter.family in CHANGES)) return false;
@@ -92,8 +92,15 @@ export function unseen(block: Block, n: number): boolean {
 const touchesMemory = (i: Instruction): boolean =>
   i.row!.row.operands.some((o) => o.kind === 'moffs' || o.kind === 'mptr' || o.kind === 'm');
 
-/** What is known where each node begins. */
-export function known(nodes: readonly Node[]): readonly Known[] {
+export interface Foretold {
+  /** What is known where each node begins. */
+  readonly known: readonly Known[];
+  /** By node and instruction: nobody will see the flags that it leaves. */
+  readonly unseen: readonly (readonly boolean[])[];
+}
+
+export function foretell(nodes: readonly Node[]): Foretold {
+  const unseen = nodes.map((node) => (isRouter(node) ? [] : node.instructions.map((_, k) => isUnseen(node, k))));
   const index = new Map(nodes.map((node, n) => [node, n]));
   const found: (Known | undefined)[] = nodes.map(() => undefined);
   const open = [0];
@@ -114,10 +121,10 @@ export function known(nodes: readonly Node[]): readonly Known[] {
       continue;
     }
     node.instructions.forEach((i, k) => {
-      if (!unseen(node, k)) state = after(i, state);
+      if (!unseen[n]![k]) state = after(i, state);
       for (const target of node.branches.get(i) ?? []) reach(target, state);
     });
     if (node.following) reach(node.following, state);
   }
-  return found.map((state) => state ?? UNKNOWN);
+  return { known: found.map((state) => state ?? UNKNOWN), unseen };
 }

@@ -74,6 +74,10 @@ export interface FlagLocals {
 
 export const FLUSH_PARAMETERS = ['i32', 'i32', 'i64', 'i64', 'i64'] as const;
 
+/** Makes the words from what a region left, if it did. */
+export const flushLeft = (f: FunctionBuilder, cpu: LocalRef, flush: number): void =>
+  f.call(flush, [cpu, i32.const(FLAGS_MEMORY), i64.const(0), i64.const(0), i64.const(0)]);
+
 /** Leaves flags to the next region as they are: it will hardly look at them. */
 export function leaveFlags(f: FunctionBuilder, cpu: LocalRef, { kind, a, b, c }: FlagLocals, flush: number): void {
   f.if(kind, () =>
@@ -98,6 +102,21 @@ const carriesOf = (minus: boolean, x: Expr, y: Expr, r: Expr): Expr => {
   return i64.or(i64.and(nx, y), i64.and(i64.or(nx, y), r));
 };
 
+/** x - y or x + y, with its carries. */
+function combine(f: FunctionBuilder, minus: Expr, x: LocalRef, y: LocalRef): { readonly r: LocalRef; readonly carries: LocalRef } {
+  const [r, carries] = [f.local('i64'), f.local('i64')];
+  const compute = (down: boolean): void => {
+    f.set(r, down ? i64.sub(x, y) : i64.add(x, y));
+    f.set(carries, carriesOf(down, x, y, r));
+  };
+  f.if(
+    minus,
+    () => compute(true),
+    () => compute(false),
+  );
+  return { r, carries };
+}
+
 /** Bits by which operands of a kind's width have to be shifted to stand at the top. */
 const shiftOf = (width: Expr): Expr => i64.extend_u(i32.sub(i32.const(64), i32.shl(i32.const(8), i32.and(width, i32.const(3)))));
 const topBits = (carries: Expr): Expr => i32.and(i32.wrap(i64.shr_u(carries, i64.const(32))), i32.const(0xc000_0000));
@@ -115,17 +134,7 @@ function buildBase(): FunctionBuilder {
   const shift = f.let(shiftOf(kind));
   const x = f.let(i64.shl(a, shift));
   const y = f.let(i64.shl(b, shift));
-  const r = f.local('i64');
-  const carries = f.local('i64');
-  const compute = (minus: boolean): void => {
-    f.set(r, minus ? i64.sub(x, y) : i64.add(x, y));
-    f.set(carries, carriesOf(minus, x, y, r));
-  };
-  f.if(
-    i32.ge_u(kind, i32.const(FLAGS_SUB)),
-    () => compute(true),
-    () => compute(false),
-  );
+  const { r, carries } = combine(f, i32.ge_u(kind, i32.const(FLAGS_SUB)), x, y);
   f.do('i64.store', [cpu, i64.shr_s(r, shift)], O.flagResult);
   f.do('i32.store', [cpu, i32.or(topBits(carries), i32.and(i32.wrap(i64.shr_u(carries, shift)), i32.const(8)))], O.flagAux);
   return f;
@@ -150,17 +159,7 @@ function buildOver(): FunctionBuilder {
   const shift = f.let(shiftOf(i32.shr_u(kind, i32.const(OVER_SHIFT))));
   const x = f.let(i64.shl(c, shift));
   const y = f.let(i64.shl(i64.const(1), shift));
-  const r = f.local('i64');
-  const carries = f.local('i64');
-  const compute = (minus: boolean): void => {
-    f.set(r, minus ? i64.sub(x, y) : i64.add(x, y));
-    f.set(carries, carriesOf(minus, x, y, r));
-  };
-  f.if(
-    i32.ge_u(kind, i32.const(OVER_DEC)),
-    () => compute(true),
-    () => compute(false),
-  );
+  const { r, carries } = combine(f, i32.ge_u(kind, i32.const(OVER_DEC)), x, y);
   const top = f.let(topBits(carries));
   const overflow = i32.and(i32.xor(top, i32.shl(top, i32.const(1))), i32.const(0x8000_0000));
   const carry = f.let(i32.and(aux, i32.const(0x8000_0000)));

@@ -5,7 +5,7 @@ import { Crossings } from './crossing.ts';
 import { TranslatorEmitter } from './emitter/emitter.ts';
 import type { Frame } from './emitter/frame.ts';
 import { covers, either, UNKNOWN, type Known } from './flags.ts';
-import { AT_ENTRY, known as flagsKnown, unseen } from './flagflow.ts';
+import { AT_ENTRY, foretell } from './flagflow.ts';
 import { isRouter, successors, type Instruction, type Node, type Region, type Router } from './region.ts';
 import { perfectHash } from './router.ts';
 import { arrange, type Loop, type Part } from './structure.ts';
@@ -47,7 +47,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
   /** Headers of loops with several, by which they are entered. */
   const numbers = new Map<number, number>();
   /** What is known of flags where a node begins: told beforehand where a loop begins again, elsewhere as those ways leave them that lead there. */
-  const foretold = flagsKnown(nodes);
+  const foretold = foretell(nodes);
   const entered: (Known | undefined)[] = nodes.map(() => undefined);
   entered[0] = AT_ENTRY;
   let current: Node;
@@ -73,7 +73,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     const leaveHere = (): void => (isRouter(to) ? f.br(away) : leaveTo(e.address(to.offset)));
     spend(executed);
     const back = open.get(n);
-    if (back && !covers(foretold[n]!, e.known)) throw new Error('flags are not as foretold where a loop begins again');
+    if (back && !covers(foretold.known[n]!, e.known)) throw new Error('flags are not as foretold where a loop begins again');
     // Every way around passes here: the budget is looked at.
     if (back) f.ifRarely(i32.lt_s(budget, i32.const(0)), leaveHere);
     crossings.emit(machine, (offset) => e.address(offset), current, to, leaveHere);
@@ -139,7 +139,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     e.begin(node.instructions);
     for (const [k, i] of node.instructions.entries()) {
       instruction = i;
-      e.dead = unseen(node, k);
+      e.dead = foretold.unseen[n]![k]!;
       e.closing = i === last && !(further !== undefined && further > n);
       const { row } = i;
       f.mark(i.record);
@@ -161,7 +161,7 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
     for (const n of headers) {
       numbers.delete(n);
       // What comes around is not emitted yet.
-      entered[n] = foretold[n]!;
+      entered[n] = foretold.known[n]!;
     }
     f.loop((label) => {
       const several = headers.length > 1;

@@ -3,7 +3,7 @@ import { handlerCount } from '../processor/handlers.ts';
 import { enterBlock, findBlock, jumpEntry, lookAround } from '../processor/jumps.ts';
 import { Cpu, Jump, Record, Translations } from '../state/index.ts';
 import { FunctionBuilder, i32, i64, ModuleBuilder, op, type Label, type LocalRef } from '../wasm/index.ts';
-import { addFlush } from './flags.ts';
+import { addFlush, flushLeft } from './flags.ts';
 import { addSlow } from './slow.ts';
 
 const O = Cpu.offsets;
@@ -49,7 +49,7 @@ export function leaveRegion(
 function buildDispatch(handlerType: number, codeHash: number, flush: number): FunctionBuilder {
   const f = new FunctionBuilder(['i32'], ['i32']);
   const cpu = f.param(0);
-  const flushAll = (): void => f.call(flush, [cpu, i32.const(0), i64.const(0), i64.const(0), i64.const(0)]);
+  const flushAll = (): void => flushLeft(f, cpu, flush);
   f.block((away) => {
     const mode = f.let(op('i32.load', [cpu], O.codeSize));
     lookAround(f, cpu, mode, away);
@@ -73,7 +73,7 @@ function buildAbsent(handlerType: number, materialize: number, flush: number): F
   const [cpu, record] = [f.param(0), f.param(1)];
   f.call(materialize, [cpu, record]);
   const handler = f.let(op('i32.load', [record], Record.offsets.handler));
-  f.if(i32.lt_u(handler, i32.const(handlerCount())), () => f.call(flush, [cpu, i32.const(0), i64.const(0), i64.const(0), i64.const(0)]));
+  f.if(i32.lt_u(handler, i32.const(handlerCount())), () => flushLeft(f, cpu, flush));
   f.returnCallIndirect(handlerType, [cpu, record], handler);
   return f;
 }

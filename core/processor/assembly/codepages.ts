@@ -12,6 +12,7 @@ import {
   BLOCKHEADER_first,
   BLOCKHEADER_last,
   BLOCKHEADER_next,
+  BLOCKHEADER_original,
   CODEHASH_SIZE,
   CODEPAGE_SIZE,
   CODEPAGE_blocks,
@@ -23,6 +24,7 @@ import {
   CONTROL_codeHash,
   CONTROL_codePages,
   CONTROL_cpus,
+  CONTROL_firstSlot,
   CONTROL_generation,
   CONTROL_invalidations,
   CONTROL_ramSize,
@@ -30,6 +32,7 @@ import {
   CONTROL_recordsNext,
   CONTROL_vcpus,
   CPU_STRIDE,
+  HANDLER_COUNT,
   HANDLER_STALE,
   RECORD_SIZE,
   RECORD_handler,
@@ -45,6 +48,13 @@ import { ageCode, endAllTranslations, endTranslations } from './translations';
 @inline
 export function codePage(page: u32): usize {
   return <usize>load<u32>(0, CONTROL_codePages) + <usize>page * CODEPAGE_SIZE;
+}
+
+/** The handler of a record as the interpreter has it, whatever counts or translates its block; 0 if it is stale. */
+export function handlerOf(record: usize): u32 {
+  const handler = load<u32>(record, RECORD_handler);
+  if (handler != HANDLER_COUNT && handler < load<u32>(0, CONTROL_firstSlot)) return handler;
+  return load<u32>(record - BLOCKHEADER_SIZE, BLOCKHEADER_original);
 }
 
 /** The 64-byte chunks that bytes `first`..`last` of a page touch, one bit each. */

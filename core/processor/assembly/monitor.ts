@@ -40,7 +40,7 @@ import {
   VMM_SHADOW,
 } from './layout';
 import { CALLOUT_ENTRY, CALLOUT_PRIVILEGED, SPECIALS, SPECIAL_CALLOUTS, SPECIAL_FIRST, SPECIAL_GROUP } from './opcodes';
-import { chunkMask, codePage, firstRecord } from './codepages';
+import { chunkMask, codePage, firstRecord, handlerOf } from './codepages';
 import { lockCode, unlockCode } from './codelock';
 import { VECTOR_GP } from './fault';
 import { FLAG_VM } from './flags';
@@ -125,13 +125,6 @@ export function countShadow(cpu: usize): void {
 }
 
 // -- traps
-
-/** The handler of a record as the decoder, or `adapt`, gave it; 0 if it is stale. */
-function handlerOf(record: usize): u32 {
-  const handler = load<u32>(record, RECORD_handler);
-  if (handler != HANDLER_COUNT && handler < load<u32>(0, CONTROL_firstSlot)) return handler;
-  return load<u32>(record - BLOCKHEADER_SIZE, BLOCKHEADER_original);
-}
 
 /**
  * The instruction of `record` has raised a fault in a compressed vCPU. True if that is none of the guest's: it is the VMM's to emulate, and

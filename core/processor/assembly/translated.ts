@@ -6,21 +6,17 @@
  * interpreter goes on from there. So nothing that translated code relies on changes under it.
  */
 import {
-  BLOCKHEADER_SIZE,
-  BLOCKHEADER_original,
   CODE_64,
-  CONTROL_firstSlot,
   CPU_codeSize,
   CPU_current,
   CPU_reach,
-  HANDLER_COUNT,
   REACH_SIZE,
   REACH_base,
-  RECORD_handler,
   RECORD_segment,
   SITE_STACK,
   SS,
 } from './layout';
+import { handlerOf } from './codepages';
 import { raise } from './fault';
 import { plainAddress, plainStoreAddress, readAddress } from './memory';
 
@@ -70,8 +66,5 @@ export function interpretFrom(cpu: usize, record: u32): void {
 
 /** The interpreter's handler for the current record. */
 export function currentHandler(cpu: usize): u32 {
-  const record = <usize>load<u32>(cpu, CPU_current);
-  const handler = load<u32>(record, RECORD_handler);
-  if (handler != HANDLER_COUNT && handler < load<u32>(0, CONTROL_firstSlot)) return handler;
-  return load<u32>(record - BLOCKHEADER_SIZE, BLOCKHEADER_original);
+  return handlerOf(<usize>load<u32>(cpu, CPU_current));
 }
