@@ -62,7 +62,7 @@ function replace(file: string, content: string | Uint8Array): void {
   renameSync(temporary, file);
 }
 
-/** The text of layout.ts: `CPU_gpr`, `CPU_SIZE`, ... and every numeric constant that core/state exports. */
+/** The text of layout.ts: `CPU_gpr`, `CPU_SIZE`, ... and every number and bigint that core/state exports. */
 async function layoutText(): Promise<string> {
   const state = (await import(pathToFileURL(join(STATE, 'index.ts')).href)) as Record<string, unknown>;
   const { FEATURES } = (await import(pathToFileURL(CPUID).href)) as { FEATURES: Record<string, number> };
@@ -71,6 +71,8 @@ async function layoutText(): Promise<string> {
     if (typeof value === 'number') {
       const type = value < 0 ? 'i32' : 'u32';
       lines.push(`export const ${name}: ${type} = ${value};`);
+    } else if (typeof value === 'bigint') {
+      lines.push(`export const ${name}: u64 = ${value};`);
     } else if (typeof value === 'object' && value !== null && 'offsets' in value && 'size' in value) {
       const { name: struct, offsets, size } = value as { name: string; offsets: Record<string, number>; size: number };
       const prefix = struct.toUpperCase();

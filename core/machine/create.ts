@@ -1,6 +1,9 @@
 /** Makes a machine's memory: allocated, laid out, with the identity of its vCPUs; firmware then loads a system. */
-import { CPU_STRIDE, CPUS, Control, Cpu, MAGIC, MIB, type Layout, RAM_MAX, VERSION, layout } from '../state/index.ts';
+import {
+  CPU_STRIDE, CPUS, Control, Cpu, MAGIC, MIB, type Layout, PAGE, PARA_GUEST, Para, RAM_LOW_MAX, RAM_MAX, VERSION, layout,
+} from '../state/index.ts'; // prettier-ignore
 import { fullBits, type FullSwitches } from '../vmm/full/switches.ts';
+import { paraBits, type ParaSwitches } from '../vmm/para/switches.ts';
 import { type CpuChoice, cpuidLeaves, featureWords } from '../spec/models.ts';
 
 export const VCPUS_MAX = 32;
@@ -13,6 +16,8 @@ export interface MachineOptions {
   readonly cpu: CpuChoice;
   /** The guest is fully virtualized; absent: it runs bare on the processor model. */
   readonly full?: FullSwitches;
+  /** The guest knows that it is virtualized, and asks by hypercall. */
+  readonly para?: ParaSwitches;
 }
 
 export interface CreatedMachine {
@@ -21,14 +26,24 @@ export interface CreatedMachine {
 }
 
 const FOUR_GIB = 2 ** 32;
+/** MiB below the frames of a paravirtualized guest. */
+const PARA_GUEST_MIB = (PARA_GUEST * PAGE) / MIB;
+/** All of its frames are below the PCI hole. */
+const PARA_MOST_MIB = 3000;
+
+/** MiB that the machine-to-physical table takes: 8 bytes a frame, its own frames included. */
+const paraTableMiB = (memoryMiB: number): number => Math.ceil((memoryMiB + 16) / 512);
 
 /** Throws a RangeError for sizes that no machine has, and whatever the host throws if it has not that much memory. */
-export function createMachine({ memoryMiB, vcpus, cpu, full }: MachineOptions): CreatedMachine {
+export function createMachine({ memoryMiB, vcpus, cpu, full, para }: MachineOptions): CreatedMachine {
   if (!Number.isInteger(memoryMiB) || memoryMiB < 2 || memoryMiB * MIB > RAM_MAX)
     throw new RangeError(`a machine has 2 to ${RAM_MAX / MIB} MiB of memory, not ${memoryMiB}`);
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > VCPUS_MAX)
     throw new RangeError(`a machine has 1 to ${VCPUS_MAX} vCPUs, not ${vcpus}`);
-  const place = layout(vcpus, memoryMiB * MIB);
+  const ramMiB = para === undefined ? memoryMiB : PARA_GUEST_MIB + memoryMiB + paraTableMiB(memoryMiB);
+  if (para !== undefined && ramMiB * MIB > RAM_LOW_MAX)
+    throw new RangeError(`a paravirtualized machine has at most ${PARA_MOST_MIB} MiB of memory, not ${memoryMiB}`);
+  const place = layout(vcpus, ramMiB * MIB, para !== undefined);
   const memory = new WebAssembly.Memory({ initial: place.pages, maximum: place.pages, shared: true });
   const control = Control.view(memory.buffer, 0);
   control.magic = MAGIC;
@@ -55,6 +70,16 @@ export function createMachine({ memoryMiB, vcpus, cpu, full }: MachineOptions): 
   control.ramLow = place.ramLow;
   control.tscHz = TSC_HZ;
   control.full = fullBits(full);
+  control.para = place.para;
+  if (para !== undefined) {
+    const domain = Para.view(memory.buffer, place.para);
+    domain.switches = paraBits(para);
+    domain.pages = place.pageInfos;
+    domain.frames = place.ramSize / PAGE;
+    domain.guestFrames = (memoryMiB * MIB) / PAGE;
+    domain.m2p = PARA_GUEST + domain.guestFrames;
+    domain.m2pFrames = (domain.frames * 8) / PAGE;
+  }
   for (let i = 0; i < vcpus; i++) identify(memory.buffer, i, vcpus, cpu);
   return { memory, layout: place };
 }
@@ -77,7 +102,7 @@ function identify(buffer: ArrayBufferLike, index: number, vcpus: number, choice:
 export function attachMachine(memory: WebAssembly.Memory): CreatedMachine {
   const control = Control.view(memory.buffer, 0);
   if (control.magic !== MAGIC || control.version !== VERSION) throw new Error('this memory is not that of a machine of this version');
-  return { memory, layout: layout(control.vcpus, control.ramSize) };
+  return { memory, layout: layout(control.vcpus, control.ramSize, control.para !== 0) };
 }
 
 /** Bytes of machine memory beyond the guest's RAM. */

@@ -3,6 +3,7 @@
  * parameter (`cpu`) and keeps nothing of its own. Sections are of the Intel SDM unless said otherwise.
  */
 import { Record } from './code.ts';
+import { ParaVcpu } from './para.ts';
 import { struct } from './struct.ts';
 import { VMM_EXITS } from './vmm.ts';
 
@@ -236,6 +237,9 @@ export const Cpu = struct('Cpu', {
   exitsTime: ['f64', VMM_EXITS],
   /** The instruction that is emulated, and the end of a block after it. */
   emulated: [Record, 2],
+
+  // -- paravirtualization (core/vmm/para)
+  para: ParaVcpu,
 });
 
 /** CR0.EM and CR0.TS are clear: x87 instructions do not raise #NM. */

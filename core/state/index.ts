@@ -5,3 +5,4 @@ export * from './code.ts';
 export * from './translation.ts';
 export * from './machine.ts';
 export * from './vmm.ts';
+export * from './para.ts';

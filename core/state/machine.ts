@@ -1,6 +1,7 @@
 /** The layout of a machine's memory: where everything of a VM lives (docs/architecture.md draws it). */
 import { BRANCH_TARGETS, BranchTarget, CODE_HASH_ENTRIES, CodeHash, CodePage, Record } from './code.ts';
 import { Cpu } from './cpu.ts';
+import { PageInfo, Para } from './para.ts';
 import { struct } from './struct.ts';
 import { Tlb } from './tlb.ts';
 import { Slot, TRANSLATION_REQUESTS, TranslationRequest, TRANSLATIONS, Translations } from './translation.ts';
@@ -61,6 +62,8 @@ export const Control = struct('Control', {
   blockMost: 'u32',
   /** FULL_*: the switches of full virtualization; 0: the guest runs bare. Set before anything is decoded. */
   full: 'u32',
+  /** A `Para` structure; 0: the VM's technique is not "para". */
+  para: 'u32',
 });
 
 export const MAGIC = 0x52494e47;
@@ -95,6 +98,9 @@ export interface Layout {
   readonly requests: number;
   readonly branchTargets: number;
   readonly branchTargetsEnd: number;
+  /** `Para` and its `PageInfo`s; 0 where there are none. */
+  readonly para: number;
+  readonly pageInfos: number;
   readonly ram: number;
   /** WebAssembly pages (64 KiB). */
   readonly pages: number;
@@ -108,8 +114,8 @@ const MODULES = 12 * MIB;
 /** Room for the state of all devices, consoles' rings included. */
 const DEVICES = 2 * MIB;
 
-/** Lays out a machine. `ramSize` in bytes, a multiple of 1 MiB and at most RAM_MAX. */
-export function layout(vcpus: number, ramSize: number): Layout {
+/** Lays out a machine. `ramSize` in bytes, a multiple of 1 MiB and at most RAM_MAX. `para`: with what paravirtualization needs. */
+export function layout(vcpus: number, ramSize: number, para = false): Layout {
   let at = CPUS + vcpus * CPU_STRIDE;
   const take = (bytes: number): number => {
     const start = at;
@@ -128,6 +134,8 @@ export function layout(vcpus: number, ramSize: number): Layout {
   const modules = take(MODULES);
   const requests = take(TRANSLATION_REQUESTS * TranslationRequest.size);
   const branchTargets = take(BRANCH_TARGETS * BranchTarget.size);
+  const paraAt = para ? take(Para.size) : 0;
+  const pageInfos = para ? take((ramSize / PAGE) * PageInfo.size) : 0;
   at = Math.ceil(at / 0x10000) * 0x10000;
   const ram = take(ramSize);
   return {
@@ -148,6 +156,8 @@ export function layout(vcpus: number, ramSize: number): Layout {
     requests,
     branchTargets,
     branchTargetsEnd: branchTargets + BRANCH_TARGETS * BranchTarget.size,
+    para: paraAt,
+    pageInfos,
     ram,
     pages: Math.ceil(at / 0x10000),
   };
