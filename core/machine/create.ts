@@ -75,6 +75,7 @@ export function createMachine({ memoryMiB, vcpus, cpu, full, para }: MachineOpti
     const domain = Para.view(memory.buffer, place.para);
     domain.switches = paraBits(para);
     domain.pages = place.pageInfos;
+    domain.busy = place.busyFrames;
     domain.frames = place.ramSize / PAGE;
     domain.guestFrames = (memoryMiB * MIB) / PAGE;
     domain.m2p = PARA_GUEST + domain.guestFrames;

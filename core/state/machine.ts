@@ -98,9 +98,10 @@ export interface Layout {
   readonly requests: number;
   readonly branchTargets: number;
   readonly branchTargetsEnd: number;
-  /** `Para` and its `PageInfo`s; 0 where there are none. */
+  /** `Para`, its `PageInfo`s and its bytes of `busy`; 0 where there are none. */
   readonly para: number;
   readonly pageInfos: number;
+  readonly busyFrames: number;
   readonly ram: number;
   /** WebAssembly pages (64 KiB). */
   readonly pages: number;
@@ -136,6 +137,7 @@ export function layout(vcpus: number, ramSize: number, para = false): Layout {
   const branchTargets = take(BRANCH_TARGETS * BranchTarget.size);
   const paraAt = para ? take(Para.size) : 0;
   const pageInfos = para ? take((ramSize / PAGE) * PageInfo.size) : 0;
+  const busyFrames = para ? take(ramSize / PAGE) : 0;
   at = Math.ceil(at / 0x10000) * 0x10000;
   const ram = take(ramSize);
   return {
@@ -158,6 +160,7 @@ export function layout(vcpus: number, ramSize: number, para = false): Layout {
     branchTargetsEnd: branchTargets + BRANCH_TARGETS * BranchTarget.size,
     para: paraAt,
     pageInfos,
+    busyFrames,
     ram,
     pages: Math.ceil(at / 0x10000),
   };

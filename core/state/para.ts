@@ -16,6 +16,8 @@ export const PARA_GRANTS = 0x10;
 export const PARA_GRANT_FRAMES = 64;
 /** sizeof(grant_entry_v1_t) is 8. */
 export const PARA_GRANT_ENTRIES = (PARA_GRANT_FRAMES * 4096) / 8;
+/** The guest's number as a domain; backends are in domain 0. */
+export const PARA_DOMID = 1;
 /** Event channels of a domain (2-level ABI, 64-bit). */
 export const PARA_PORTS = 4096;
 
@@ -175,6 +177,12 @@ export const Para = struct('Para', {
   assists: 'u32',
   /** Grant table frames in use. */
   grantFrames: 'u32',
+  /**
+   * A byte for each machine frame: how often backends use it now, which may be on another thread. Changed with atomics. Who uses a frame counts it first
+   * and then looks at its type and owner; who changes these stores them first and then looks here: one of both sees the other, and takes it back.
+   */
+  busy: 'u32',
+  busyReserved: 'u32',
   /** By port: what it is bound to (core/vmm/para/events.ts). */
   ports: ['u64', PARA_PORTS],
 });
