@@ -16,6 +16,11 @@ export interface ProcessorBus {
   readTaskPriority(cpu: number): number;
   /** IA32_APIC_BASE (0x1b) or IA32_TSC_DEADLINE (0x6e0) was written. */
   apicMsr(cpu: number, msr: number, low: number, high: number): void;
+  /**
+   * A hypercall that the processor's own part does not do, by its number. Its arguments are in `ParaVcpu.args`; `ParaVcpu.result` is what it
+   * comes to. `Cpu.halted`, `Para.crash` and events may have been set. Absent: the machine's guests make none.
+   */
+  hypercall?(cpu: number, number: number): void;
   /** A one-line note for the VM's log (unknown MSR, undefined opcode, ...). */
   note(cpu: number, text: string): void;
 }

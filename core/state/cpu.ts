@@ -300,3 +300,5 @@ export const SHUTDOWN_NONE = 0;
 export const SHUTDOWN_TRIPLE_FAULT = 1;
 /** The core itself is wrong: a case that must not happen. */
 export const SHUTDOWN_INTERNAL = 2;
+/** The VMM ended a paravirtualized domain: `Para.crash` says why. */
+export const SHUTDOWN_PARA = 3;

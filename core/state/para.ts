@@ -20,6 +20,11 @@ export const PARA_GRANT_ENTRIES = (PARA_GRANT_FRAMES * 4096) / 8;
 export const PARA_DOMID = 1;
 /** Event channels of a domain (2-level ABI, 64-bit). */
 export const PARA_PORTS = 4096;
+/** VIRQ_* are below this (NR_VIRQS). */
+export const PARA_VIRQS = 24;
+/** The ports of xenstore and of the console, as start_info says. */
+export const PARA_STORE_PORT = 1;
+export const PARA_CONSOLE_PORT = 2;
 
 /** Where the machine-to-physical table is in every address space (MACH2PHYS_VIRT_START), read-only, and the VMM's range of addresses. */
 export const HYPERVISOR_VIRT_START = 0xffff_8000_0000_0000n;
@@ -82,6 +87,8 @@ export const TrapInfo = struct('TrapInfo', { address: 'u64', cs: 'u16', flags: '
 
 /** Hypercalls have numbers below this. */
 export const HYPERCALLS = 64;
+/** Ports that a poll may wait for (as Xen has it). */
+export const PARA_POLLED = 128;
 /** A histogram's places: 1, 2, 3..4, 5..8, 9..16, .. 1025 and more. */
 export const PARA_SIZES = 12;
 
@@ -183,6 +190,30 @@ export const Para = struct('Para', {
    */
   busy: 'u32',
   busyReserved: 'u32',
+  /** The guest's frames with the rings of console and xenstore. */
+  consoleFrame: 'u32',
+  storeFrame: 'u32',
+  /** SHUTDOWN_* (sched.h) that the guest asked for, plus 1; 0: it goes on. */
+  shutdown: 'u32',
+  /** SCHEDOP_shutdown_code, plus 1; 0: none. */
+  shutdownCode: 'u32',
+  /** SCHEDOP_watchdog: nanoseconds of system time; 0: not set. */
+  watchdogs: ['f64', 2],
+  /** 1: a poll (SCHEDOP_poll) waits for one of `polled`, until `pollTimeout` (nanoseconds; Infinity: for ever). */
+  polling: 'u32',
+  polledPorts: 'u32',
+  polled: ['u32', PARA_POLLED],
+  pollTimeout: 'f64',
+  /** VCPUOP_set_periodic_timer: nanoseconds. */
+  period: 'f64',
+  /** By VIRQ_*: its port, or 0. */
+  virqs: ['u32', PARA_VIRQS],
+  /** A bit for each port that another thread has an event for (core/vmm/para/post.ts). */
+  posted: ['u32', PARA_PORTS / 32],
+  /** 1: some bit of `posted` is set. */
+  anyPosted: 'u32',
+  /** How many requests were found in a block ring each time that it was looked at and had some: a histogram. */
+  ringDepths: ['u64', PARA_SIZES],
   /** By port: what it is bound to (core/vmm/para/events.ts). */
   ports: ['u64', PARA_PORTS],
 });
