@@ -15,6 +15,7 @@ import {
   EXIT_INIT,
   EXIT_KICK,
   EXIT_SHUTDOWN,
+  PARA_KERNEL,
   SHUTDOWN_TRIPLE_FAULT,
 } from '../state/index.ts';
 import { openRaw, StorageError, type RawImage } from '../storage/raw.ts';
@@ -129,7 +130,7 @@ class PcEngine implements GuestEngine {
     const code = this.engine.run(cpu.address, budget);
     const retired = Math.max(0, budget - cpu.budget);
     cpu.instructions += retired;
-    if (cpu.cpl === 3) cpu.userInstructions += cpu.budgetMark - cpu.budget;
+    if (cpu.cpl === 3 && cpu.para.mode !== PARA_KERNEL) cpu.userInstructions += cpu.budgetMark - cpu.budget;
     switch (code) {
       case EXIT_BUDGET:
         return { reason: 'budget' };

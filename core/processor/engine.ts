@@ -31,6 +31,11 @@ export interface Helpers {
   flushTlb(cpu: number, keepGlobal: number): void;
   getFlags(cpu: number): number;
   setFlags(cpu: number, value: number, mask: number): void;
+  /**
+   * Of a para VM: address in machine memory of the byte at a linear address of the guest's kernel, good to the end of its page and until the guest
+   * runs; 0: its kernel may not access that.
+   */
+  guestAddress(cpu: number, low: number, high: number, write: number): number;
   invalidateCode(page: number, first: number, last: number): void;
   /** Forgets all decoded code, and with it all translations. Not while any of it is executed. */
   forgetCode(): void;
@@ -98,6 +103,7 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
     clock: () => performance.now(),
     taskPriority: (cpu: number, value: number) => during(cpu, ACTIVITY_DEVICE, () => bus.taskPriority(cpu, value)),
     readTaskPriority: (cpu: number) => bus.readTaskPriority(cpu),
+    hypercall: (cpu: number, number: number) => during(cpu, ACTIVITY_DEVICE, () => bus.hypercall?.(cpu, number)),
     apicMsr: (cpu: number, msr: number, low: number, high: number) =>
       during(cpu, ACTIVITY_DEVICE, () => bus.apicMsr(cpu, msr >>> 0, low >>> 0, high >>> 0)),
     undefinedInstruction: (_cpu: number, opcode: number) => {

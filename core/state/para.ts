@@ -85,6 +85,14 @@ export const PageInfo = struct('PageInfo', {
 /** trap_info_t */
 export const TrapInfo = struct('TrapInfo', { address: 'u64', cs: 'u16', flags: 'u8', vector: 'u8', reserved: 'u32' });
 
+/** `Para.crash`. An exception, event or system call for which the guest has no handler; one whose frame has no room on the kernel's stack. */
+export const PARA_CRASH_HANDLER = 1;
+export const PARA_CRASH_STACK = 2;
+/** iret with a frame that cannot be read, or to programs without a page table of theirs. */
+export const PARA_CRASH_IRET = 3;
+/** A hypercall asked for it, or cannot be gone on with. */
+export const PARA_CRASH_HYPERCALL = 4;
+
 /** Hypercalls have numbers below this. */
 export const HYPERCALLS = 64;
 /** Ports that a poll may wait for (as Xen has it). */

@@ -15,6 +15,9 @@ export declare function tsc(cpu: usize): f64;
 /** Milliseconds of the host's own clock. */
 @external("host", "clock")
 export declare function clock(): f64;
+/** A hypercall that is not done here (para_calls.ts): arguments in `ParaVcpu.args`, the result in `ParaVcpu.result`. */
+@external("host", "hypercall")
+export declare function hypercall(cpu: usize, number: u32): void;
 @external("host", "taskPriority")
 export declare function taskPriority(cpu: usize, value: u32): void;
 @external("host", "readTaskPriority")

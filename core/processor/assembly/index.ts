@@ -9,6 +9,7 @@ export * from './blocks';
 export { noteTarget } from './branches';
 export * from './paging';
 export * from './memory';
+export { guestAddress } from './para_walk';
 export * from './translated';
 export * from './cpuid';
 export * from './segments';

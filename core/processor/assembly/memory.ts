@@ -39,10 +39,10 @@ import {
   TLB_USER_ALIGNED,
 } from './layout';
 import { holdsCode, invalidateCode } from './codepages';
-import { VECTOR_AC, VECTOR_GP, VECTOR_SS, fault } from './fault';
+import { PF_PRESENT, PF_WRITE, VECTOR_AC, VECTOR_GP, VECTOR_SS, fault, leave, pendPageFault } from './fault';
 import { readMmio, writeMmio } from './host';
 import { checkDataBreakpoint } from './interrupts';
-import { ACCESS_READ, ACCESS_WRITE, MMIO, translate } from './paging';
+import { ACCESS_READ, ACCESS_WRITE, MMIO, TABLE, translate } from './paging';
 import { DR7_ENABLES, isRom, systemMode, tlbEntry, tlbMode } from './tlb';
 
 const CR0_PE: u64 = 1;
@@ -171,6 +171,11 @@ function writePart(cpu: usize, at: u64, from: usize, size: u32): void {
     return;
   }
   const offset = <u32>at;
+  if (at & TABLE) {
+    // What the update would be is not permitted.
+    pendPageFault(cpu, load<u64>(cpu, CPU_bounceAddress), PF_PRESENT | PF_WRITE);
+    leave();
+  }
   if (isRom(offset)) return;
   copy(ramAddress(at), from, size);
   invalidateCode(offset >>> 12, offset & 0xfff, (offset & 0xfff) + size - 1);
@@ -224,7 +229,7 @@ function writeLinear(cpu: usize, linear: u64, size: u32, mode: u32, how: u32): u
   const first = translate(cpu, linear, ACCESS_WRITE, mode);
   const one = offset + size <= 0x1000;
   const bounce = cpu + CPU_bounce;
-  if (one && !(first & MMIO)) {
+  if (one && !(first & (MMIO | TABLE))) {
     const ram = <u32>first;
     if (!isRom(ram)) {
       if (!holdsCode(ram >>> 12, offset, offset + size - 1)) return ramAddress(first);

@@ -25,6 +25,8 @@ import {
 import { codePage, invalidateCode } from './codepages';
 import { PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE, generalProtection, leave, pendPageFault } from './fault';
 import { countShadow } from './monitor';
+import { isPara } from './para';
+import { walkPara } from './para_walk';
 import { hasPage1Gb, hasPse36 } from './cpuid';
 import {
   WALK_DIRTY,
@@ -32,6 +34,7 @@ import {
   WALK_HUGE,
   WALK_LARGE,
   WALK_NO_EXECUTE,
+  WALK_TABLE,
   WALK_USER,
   WALK_WRITE,
   fillTlb,
@@ -52,6 +55,8 @@ export const ACCESS_FETCH: u32 = 2;
 
 /** Set in the result of `translate` where the page is not RAM: the rest is the guest-physical address. */
 export const MMIO: u64 = 1 << 63;
+/** The page is a page table of a para VM: the rest is its RAM offset. What is written to it is an update, which `pageTableWrite` does. */
+export const TABLE: u64 = 1 << 62;
 export const NOT_RAM: u32 = 0xffffffff;
 
 const CR0_WP: u64 = 1 << 16;
@@ -98,7 +103,7 @@ function entry64(at: usize): u64 {
 }
 
 /** Sets `bits` in an entry that was read as `value`; false if another vCPU changed it meanwhile: the walk begins anew. */
-function mark64(at: usize, value: u64, bits: u64): bool {
+export function mark64(at: usize, value: u64, bits: u64): bool {
   if ((value & bits) == bits || at == 0) return true;
   const offset = <u32>(at - load<u32>(0, CONTROL_ram));
   if (isRom(offset)) return true;
@@ -117,11 +122,11 @@ function mark32(at: usize, value: u32, bits: u32): bool {
 }
 
 /** How a walk ends: it found the page; an entry changed under it; there is a fault, which is pending but was not thrown. */
-const FOUND: u32 = 0;
-const CHANGED: u32 = 1;
-const FAULT: u32 = 2;
+export const FOUND: u32 = 0;
+export const CHANGED: u32 = 1;
+export const FAULT: u32 = 2;
 
-function walkFault(cpu: usize, linear: u64, access: u32, mode: u32, code: u32): u32 {
+export function walkFault(cpu: usize, linear: u64, access: u32, mode: u32, code: u32): u32 {
   let error = code;
   if (access == ACCESS_WRITE) error |= PF_WRITE;
   if (mode == TLB_USER) error |= PF_USER;
@@ -134,7 +139,7 @@ function walkFault(cpu: usize, linear: u64, access: u32, mode: u32, code: u32): 
 }
 
 /** Whether a page with the rights in `flags` may be accessed (4.6.1). */
-function permitted(cpu: usize, access: u32, mode: u32, flags: u32): bool {
+export function permitted(cpu: usize, access: u32, mode: u32, flags: u32): bool {
   const user = (flags & WALK_USER) != 0;
   if (mode == TLB_USER) {
     if (!user) return false;
@@ -151,7 +156,7 @@ function permitted(cpu: usize, access: u32, mode: u32, flags: u32): bool {
 /** Leaves the result in Cpu.walkPhysical and Cpu.walkFlags. */
 // @ts-ignore: decorator
 @inline
-function found(cpu: usize, physical: u64, flags: u32): void {
+export function found(cpu: usize, physical: u64, flags: u32): void {
   store<u64>(cpu, physical, CPU_walkPhysical);
   store<u32>(cpu, flags, CPU_walkFlags);
 }
@@ -217,7 +222,7 @@ function pageFlags(cpu: usize, rights: u64, page: u64, size: u32): u32 {
 /** Rights of two levels together: both permit writes, both permit the user, one forbids execution. */
 // @ts-ignore: decorator
 @inline
-function combine(upper: u64, lower: u64): u64 {
+export function combine(upper: u64, lower: u64): u64 {
   return (upper & lower & (RW | US)) | ((upper | lower) & XD);
 }
 
@@ -309,9 +314,10 @@ function walk(cpu: usize, linear: u64, access: u32, mode: u32): bool {
     found(cpu, linear & 0xfffff000, WALK_WRITE | WALK_DIRTY | (mode == TLB_USER ? WALK_USER : 0));
     return true;
   }
+  const para = isPara();
   const wide = (load<u64>(cpu, CPU_cr4) & CR4_PAE) != 0;
   let end = CHANGED;
-  while (end == CHANGED) end = wide ? walk64(cpu, linear, access, mode) : walk32(cpu, linear, access, mode);
+  while (end == CHANGED) end = para ? walkPara(cpu, linear, access, mode) : wide ? walk64(cpu, linear, access, mode) : walk32(cpu, linear, access, mode);
   return end == FOUND;
 }
 
@@ -356,8 +362,10 @@ export function translate(cpu: usize, linear: u64, access: u32, mode: u32): u64 
   countShadow(cpu);
   const physical = load<u64>(cpu, CPU_walkPhysical);
   const ram = ramOffset(physical);
-  if (ram != NOT_RAM) fillTlb(cpu, mode, linear, ram & ~0xfff, load<u32>(cpu, CPU_walkFlags), fetch);
+  const flags = load<u32>(cpu, CPU_walkFlags);
   store<u32>(cpu, activity, CPU_activity);
+  if (flags & WALK_TABLE) return TABLE | physical | (linear & 0xfff);
+  if (ram != NOT_RAM) fillTlb(cpu, mode, linear, ram & ~0xfff, flags, fetch);
   if (ram == NOT_RAM) return MMIO | physical | (linear & 0xfff);
   return <u64>ram | (linear & 0xfff);
 }

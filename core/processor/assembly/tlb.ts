@@ -53,6 +53,7 @@ import {
   TLB_locals,
   RECORD_position,
 } from './layout';
+import { isPara, isParaKernel } from './para';
 import { addTo, forgetFetched, forgetFetchedPage, forgetJumps, mayHave, noteFetch, updateStamp } from './fetched';
 
 const EMPTY: u64 = TLB_EMPTY;
@@ -73,6 +74,8 @@ export const WALK_GLOBAL: u32 = 16;
 /** Part of a page larger than 4 KiB; of one of 1 GiB. */
 export const WALK_LARGE: u32 = 32;
 export const WALK_HUGE: u32 = 64;
+/** Only in Cpu.walkFlags: a page table, which the kernel of a para VM writes to. It is in no TLB for that. */
+export const WALK_TABLE: u32 = 1024;
 
 /** Bits 0..11 of `TlbEntry.frame`: WALK_*, and: the page may be written, but only by the slow path because it holds decoded code. */
 const FRAME_CLOSED: u32 = 128;
@@ -103,7 +106,8 @@ export function tlbMode(cpu: usize): u32 {
 export function updateTlbMode(cpu: usize): void {
   const ac = (load<u32>(cpu, CPU_eflags) & EFLAGS_AC) != 0;
   let mode: u32;
-  if (load<u32>(cpu, CPU_cpl) == 3) mode = ac && (load<u64>(cpu, CPU_cr0) & CR0_AM) != 0 ? TLB_USER_ALIGNED : TLB_USER;
+  if (isParaKernel(cpu)) mode = TLB_SUPERVISOR;
+  else if (load<u32>(cpu, CPU_cpl) == 3) mode = ac && (load<u64>(cpu, CPU_cr0) & CR0_AM) != 0 ? TLB_USER_ALIGNED : TLB_USER;
   else mode = !ac && (load<u64>(cpu, CPU_cr4) & CR4_SMAP) != 0 ? TLB_SUPERVISOR_SMAP : TLB_SUPERVISOR;
   const before = load<u32>(cpu, CPU_tlb);
   const after = <u32>(tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT));
@@ -260,10 +264,11 @@ export function fillTlb(cpu: usize, mode: u32, linear: u64, ram: u32, flags: u32
   }
 }
 
-/** The entry of another mode that translates the page at `page`, or 0. */
+/** The entry of another mode that translates the page at `page`, or 0. In a para VM each mode has page tables of its own. */
 // @ts-ignore: decorator
 @inline
 export function twin(cpu: usize, mode: u32, page: u64): usize {
+  if (isPara()) return 0;
   for (let other: u32 = TLB_SUPERVISOR; other <= TLB_SUPERVISOR_SMAP; other++) {
     if (other == mode) continue;
     const entry = tlbEntry(cpu, other, page);
