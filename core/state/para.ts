@@ -76,10 +76,12 @@ export const PageInfo = struct('PageInfo', {
   owner: 'u8',
   /** 1: pinned by the guest as `type`. */
   pinned: 'u8',
-  /** 1: the contents have been validated as `type`. */
-  validated: 'u8',
-  /** `Para.flushClock` when a writable mapping of it was last taken away: a TLB may have it until the clock has moved on. */
+  reserved: 'u8',
+  /** `Para.flushClock` when a mapping of it was last taken away, or when one of the two below came to be "several": TLBs may have it until they are flushed. */
   stamp: 'u32',
+  /** The TLB entry by which the guest's kernel, and its programs, may write to it: its address; 0: none; 1: there are several. */
+  kernelWriter: 'u32',
+  userWriter: 'u32',
 });
 
 /** trap_info_t */
@@ -142,6 +144,9 @@ export const ParaVcpu = struct('ParaVcpu', {
   /** VCPUOP_set_singleshot_timer, set_timer_op: nanoseconds of system time; 0: not set. */
   singleshot: 'f64',
   periodic: 'f64',
+  /** `Para.flushClock` as its TLB was last flushed. */
+  flushed: 'u32',
+  flushedReserved: 'u32',
   /** Linear address of the runstate area that the guest registered; 0: none. RUNSTATE_* since when, and nanoseconds in each. */
   runstateAddress: 'u64',
   runstate: 'u32',
@@ -184,6 +189,9 @@ export const Para = struct('Para', {
   /** Frames that the guest owns now, and how many it may. */
   totalPages: 'u32',
   maxPages: 'u32',
+  /** Where the search for a free frame goes on. */
+  lastFound: 'u32',
+  lastFoundReserved: 'u32',
   /** Why the domain was crashed by the VMM: PARA_CRASH_*, 0: it was not; and where (RIP). */
   crash: 'u32',
   crashReserved: 'u32',

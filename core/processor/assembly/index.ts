@@ -8,6 +8,8 @@ export * from './decoder';
 export * from './blocks';
 export { noteTarget } from './branches';
 export * from './paging';
+export { allocateFrame, getPage, getPageType, putPage, putPageType, releaseFrame } from './para_pages';
+export { paraStart } from './para_start';
 export * from './memory';
 export { guestAddress } from './para_walk';
 export * from './translated';

@@ -54,6 +54,7 @@ import {
   RECORD_position,
 } from './layout';
 import { isPara, isParaKernel } from './para';
+import { noteWriter } from './para_pages';
 import { addTo, forgetFetched, forgetFetchedPage, forgetJumps, mayHave, noteFetch, updateStamp } from './fetched';
 
 const EMPTY: u64 = TLB_EMPTY;
@@ -95,6 +96,13 @@ export function tlbBase(cpu: usize): usize {
 @inline
 export function tlbEntry(cpu: usize, mode: u32, linear: u64): usize {
   return tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT) + ((<usize>linear >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
+}
+
+/** The TLB of a vCPU by its index. */
+// @ts-ignore: decorator
+@inline
+export function tlbBaseOf(index: u32): usize {
+  return <usize>load<u32>(0, CONTROL_tlbs) + <usize>index * TLB_SIZE;
 }
 
 /** Which array an ordinary access of this vCPU uses. */
@@ -151,7 +159,7 @@ export function isRom(ramOffset: u32): bool {
 
 // @ts-ignore: decorator
 @inline
-function clearEntry(entry: usize): void {
+export function clearEntry(entry: usize): void {
   store<u64>(entry, EMPTY, TLBENTRY_readTag);
   store<u64>(entry, EMPTY, TLBENTRY_writeTag);
   store<u64>(entry, EMPTY, TLBENTRY_execTag);
@@ -162,6 +170,13 @@ function clearEntry(entry: usize): void {
 @inline
 export function frameOf(entry: usize): u32 {
   return load<u32>(entry, TLBENTRY_frame) & FRAME_PAGE;
+}
+
+/** The entry translates something. */
+// @ts-ignore: decorator
+@inline
+export function isOpen(entry: usize): bool {
+  return load<u64>(entry, TLBENTRY_readTag) != EMPTY;
 }
 
 /** What the walk found when the entry was filled. */
@@ -256,6 +271,7 @@ export function fillTlb(cpu: usize, mode: u32, linear: u64, ram: u32, flags: u32
   store<u64>(entry, readable && !watched ? tag : EMPTY, TLBENTRY_readTag);
   store<u64>(entry, executable ? tag : EMPTY, TLBENTRY_execTag);
   store<u64>(entry, open ? tag : EMPTY, TLBENTRY_writeTag);
+  if (permitted && isPara()) noteWriter(mode, entry, ram >>> 12);
 
   if (open && load<u32>(0, CONTROL_vcpus) > 1) {
     // Another vCPU may have put its first code on this page meanwhile, and have looked at this TLB before the tag was there.
@@ -304,7 +320,7 @@ export function rememberDirectory(cpu: usize, region: u64, entry: u64): void {
 }
 
 /** INVLPG, whatever its operand, and loads of CR3 forget all of them (4.10.4.1). */
-function forgetDirectories(base: usize): void {
+export function forgetDirectories(base: usize): void {
   const end = base + TLB_directories + TLB_DIRECTORIES * TLBDIRECTORY_SIZE;
   for (let at = base + TLB_directories; at < end; at += TLBDIRECTORY_SIZE) store<u64>(at, 0, TLBDIRECTORY_tag);
 }
