@@ -24,7 +24,7 @@ export function paraStart(cpu: usize): i32 {
 export function replaceBase(cpu: usize, field: usize, frame: u32): bool {
   const before = <u32>(load<u64>(cpu + CPU_para + field) >>> 12);
   if (frame != 0 && !takeType(cpu, frame, PGT_l4_page_table)) return false;
-  store<u64>(cpu + CPU_para + field, <u64>frame << 12);
+  store<u64>(cpu + CPU_para + field, (<u64>frame) << 12);
   if (before != 0) dropType(cpu, before);
   return true;
 }

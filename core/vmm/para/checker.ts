@@ -146,9 +146,12 @@ class Checker {
       const referred = this.#counts[frame]!;
       if (count !== referred) this.#say(`frame ${frame} has count ${count}, and is referred to ${referred} times`);
       if (typeCount !== this.#typeCounts[frame]) this.#say(`frame ${frame}: count of type ${typeCount}, found ${this.#typeCounts[frame]}`);
-      if (typeCount !== 0 && type !== this.#types[frame]) this.#say(`frame ${frame} has type ${type}, and is used as type ${this.#types[frame]}`);
-      if (typeCount === 0 && type !== PGT_none && type !== PGT_writable_page) this.#say(`frame ${frame} has type ${type} without a reference`);
-      if (referred !== 0 && owner !== OWNER_GUEST && owner !== OWNER_SHARED) this.#say(`frame ${frame} is referred to, and is ${OWNERS[owner]}`);
+      if (typeCount !== 0 && type !== this.#types[frame])
+        this.#say(`frame ${frame} has type ${type}, and is used as type ${this.#types[frame]}`);
+      if (typeCount === 0 && type !== PGT_none && type !== PGT_writable_page)
+        this.#say(`frame ${frame} has type ${type} without a reference`);
+      if (referred !== 0 && owner !== OWNER_GUEST && owner !== OWNER_SHARED)
+        this.#say(`frame ${frame} is referred to, and is ${OWNERS[owner]}`);
       const table = type !== PGT_none && type !== PGT_writable_page;
       if (table && owner !== OWNER_GUEST) this.#say(`frame ${frame} has type ${type}, and is ${OWNERS[owner]}`);
       if (table && this.#words[(this.#para.busy + frame) >>> 2]! & (0xff << (((this.#para.busy + frame) & 3) * 8)))
@@ -168,7 +171,8 @@ class Checker {
         const entry = (tlb + Tlb.offsets.directories + i * TlbDirectory.size) >>> 2;
         if (this.#words[entry] === 0) continue;
         const table = this.#words[entry + (TlbDirectory.offsets.entry >>> 2)]! >>> 12;
-        if (!this.#walked[table] || this.#type(table) !== PGT_l1_page_table) this.#say(`a page-directory entry that is remembered refers to frame ${table}`);
+        if (!this.#walked[table] || this.#type(table) !== PGT_l1_page_table)
+          this.#say(`a page-directory entry that is remembered refers to frame ${table}`);
       }
     }
   }
@@ -185,9 +189,11 @@ class Checker {
     const isM2p = number >= this.#para.m2p && number < this.#para.m2p + this.#para.m2pFrames;
     if (owner !== OWNER_GUEST && owner !== OWNER_SHARED && !(isM2p && !write))
       this.#say(`the TLB of the vCPU at ${cpu} has frame ${number}, which is ${OWNERS[owner]}`);
-    if (write && this.#type(number) !== PGT_writable_page) this.#say(`the TLB of the vCPU at ${cpu} may write to frame ${number}, which has type ${this.#type(number)}`);
+    if (write && this.#type(number) !== PGT_writable_page)
+      this.#say(`the TLB of the vCPU at ${cpu} may write to frame ${number}, which has type ${this.#type(number)}`);
     const addend = this.#words[(at + offsets.addend) >>> 2]!;
     const page = this.#words[(at + (open(offsets.readTag) ? offsets.readTag : offsets.execTag)) >>> 2]!;
-    if (((page + addend) | 0) !== ((this.#control.ram + number * 4096) | 0)) this.#say(`the TLB of the vCPU at ${cpu} has an address beside frame ${number}`);
+    if (((page + addend) | 0) !== ((this.#control.ram + number * 4096) | 0))
+      this.#say(`the TLB of the vCPU at ${cpu} has an address beside frame ${number}`);
   }
 }
