@@ -5,6 +5,7 @@ import { cpuAt, enterLong, enterProtected } from './state.ts';
 import { type BootFile, type BootRequest, type BootTarget, checkPlace, view } from './target.ts';
 
 const PT_LOAD = 1;
+const PT_NOTE = 4;
 const EM_386 = 3;
 const EM_X86_64 = 62;
 
@@ -18,16 +19,27 @@ export interface LoadedElf {
 
 export const isElf = (data: Uint8Array): boolean => data.length >= 4 && view(data).getUint32(0, false) === 0x7f45_4c46;
 
-interface Segment {
-  readonly offset: number;
+export interface Segment {
   readonly virtual: number;
   readonly physical: number;
-  readonly fileSize: number;
   readonly memorySize: number;
+  /** What is in the file; zeros follow. */
+  readonly bytes: Uint8Array;
 }
 
-/** Copies the segments to their physical addresses. */
-export function loadElf(target: BootTarget, file: BootFile): LoadedElf {
+export interface ElfFile {
+  /** Of the processor that it is for. */
+  readonly bits: 32 | 64;
+  /** Virtual. */
+  readonly entry: number;
+  /** PT_LOAD, as far as they take memory. At least one. */
+  readonly segments: readonly Segment[];
+  /** PT_NOTE. */
+  readonly notes: readonly Uint8Array[];
+}
+
+/** Reads header and program headers. Addresses are doubles: where a 64-bit one is rounded, it is not physical. */
+export function readElf(file: BootFile): ElfFile {
   const { data, name } = file;
   const v = view(data);
   const wide = data.length > 4 && data[4] === 2;
@@ -39,7 +51,6 @@ export function loadElf(target: BootTarget, file: BootFile): LoadedElf {
   // Values above 2^53 are nonsense anyway and fail the checks below.
   const u64 = (at: number): number => v.getUint32(at, true) + v.getUint32(at + 4, true) * 2 ** 32;
   const u32 = (at: number): number => v.getUint32(at, true);
-  const entry = wide ? u64(24) : u32(24);
   const table = wide ? u64(32) : u32(28);
   const entrySize = v.getUint16(wide ? 54 : 42, true);
   const count = v.getUint16(wide ? 56 : 44, true);
@@ -48,28 +59,38 @@ export function loadElf(target: BootTarget, file: BootFile): LoadedElf {
     throw new FirmwareError(`${name} is truncated: its program headers are not in the file`);
 
   const segments: Segment[] = [];
+  const notes: Uint8Array[] = [];
   for (let i = 0; i < count; i++) {
     const at = table + i * entrySize;
-    if (u32(at) !== PT_LOAD) continue;
-    const segment = wide
-      ? { offset: u64(at + 8), virtual: u64(at + 16), physical: u64(at + 24), fileSize: u64(at + 32), memorySize: u64(at + 40) }
-      : { offset: u32(at + 4), virtual: u32(at + 8), physical: u32(at + 12), fileSize: u32(at + 16), memorySize: u32(at + 20) };
-    if (segment.memorySize === 0) continue;
-    if (segment.fileSize > segment.memorySize)
+    const type = u32(at);
+    if (type !== PT_LOAD && type !== PT_NOTE) continue;
+    const [offset, virtual, physical, fileSize, memorySize] = wide
+      ? [u64(at + 8), u64(at + 16), u64(at + 24), u64(at + 32), u64(at + 40)]
+      : [u32(at + 4), u32(at + 8), u32(at + 12), u32(at + 16), u32(at + 20)];
+    if (type === PT_LOAD && memorySize === 0) continue;
+    if (type === PT_LOAD && fileSize > memorySize)
       throw new FirmwareError(`${name} is damaged: a segment is larger in the file than in memory`);
-    if (segment.offset + segment.fileSize > data.length) throw new FirmwareError(`${name} is truncated: a segment ends beyond the file`);
-    checkPlace(target, file, segment.physical, segment.memorySize, usableEnd(target));
-    segments.push(segment);
+    if (offset + fileSize > data.length) throw new FirmwareError(`${name} is truncated: a segment ends beyond the file`);
+    const bytes = data.subarray(offset, offset + fileSize);
+    if (type === PT_NOTE) notes.push(bytes);
+    else segments.push({ virtual, physical, memorySize, bytes });
   }
   if (segments.length === 0) throw new FirmwareError(`${name} has nothing to load`);
-  for (const s of segments) {
-    target.memory.write(s.physical, data.subarray(s.offset, s.offset + s.fileSize));
-    target.memory.write(s.physical + s.fileSize, new Uint8Array(s.memorySize - s.fileSize));
+  return { bits: machine === EM_X86_64 ? 64 : 32, entry: wide ? u64(24) : u32(24), segments, notes };
+}
+
+/** Copies the segments to their physical addresses. */
+export function loadElf(target: BootTarget, file: BootFile): LoadedElf {
+  const { bits, entry, segments } = readElf(file);
+  for (const { physical, memorySize } of segments) checkPlace(target, file, physical, memorySize, usableEnd(target));
+  for (const { physical, memorySize, bytes } of segments) {
+    target.memory.write(physical, bytes);
+    target.memory.write(physical + bytes.length, new Uint8Array(memorySize - bytes.length));
   }
   // The entry is a virtual address; it is entered without paging.
   const home = segments.find((s) => entry >= s.virtual && entry < s.virtual + s.memorySize);
   return {
-    bits: machine === EM_X86_64 ? 64 : 32,
+    bits,
     entry: home ? entry - home.virtual + home.physical : entry,
     end: Math.max(...segments.map((s) => s.physical + s.memorySize)),
   };

@@ -70,8 +70,27 @@ export interface ElfSegment {
   readonly memorySize?: number;
 }
 
-/** An executable; `prefix` comes right after the program headers (a multiboot header, say). */
-export function elfImage(bits: 32 | 64, entry: number, segments: readonly ElfSegment[], prefix: readonly number[] = []): Uint8Array {
+export interface ElfNote {
+  readonly owner: string;
+  readonly type: number;
+  readonly data: readonly number[];
+}
+
+const padded = (bytes: readonly number[]): number[] => [...bytes, ...Array.from({ length: -bytes.length & 3 }, () => 0)];
+const noteBytes = ({ owner, type, data }: ElfNote): number[] => {
+  const name = [...new TextEncoder().encode(owner), 0];
+  return [...words(name.length, data.length, type), ...padded(name), ...padded(data)];
+};
+
+/** An executable; `prefix` comes right after the program headers (a multiboot header, say). `notes`, if there are any, are a segment of their own. */
+export function elfImage(
+  bits: 32 | 64,
+  entry: number,
+  loaded: readonly ElfSegment[],
+  prefix: readonly number[] = [],
+  notes: readonly ElfNote[] = [],
+): Uint8Array {
+  const segments = notes.length > 0 ? [...loaded, { physical: 0, bytes: notes.flatMap(noteBytes) }] : loaded;
   const wide = bits === 64;
   const header = wide ? 64 : 52;
   const entrySize = wide ? 56 : 32;
@@ -93,7 +112,7 @@ export function elfImage(bits: 32 | 64, entry: number, segments: readonly ElfSeg
   data.set(prefix, start);
   segments.forEach((s, i) => {
     const p = header + i * entrySize;
-    v.setUint32(p, 1, true);
+    v.setUint32(p, i < loaded.length ? 1 : 4, true);
     const fields = [at, s.virtual ?? s.physical, s.physical, s.bytes.length, s.memorySize ?? s.bytes.length];
     fields.forEach((value, n) => word(p + (wide ? 8 + 8 * n : 4 + 4 * n), value));
     data.set(s.bytes, at);
