@@ -57,18 +57,14 @@ export function decodeXz(data: Uint8Array, most: number): Uint8Array {
   const size = index.reduce((n, block) => n + block.size, 0);
   if (size > most) throw new DecodeError(`it unpacks to ${size} bytes, more than any kernel`);
 
-  const out = new Uint8Array(size);
   let at = HEADER;
-  let done = 0;
-  for (const block of index) {
-    const into = out.subarray(done, done + block.size);
-    const end = at + Math.ceil(block.packed / 4) * 4;
-    decodeBlock(data.subarray(at, end), check, into);
-    at = end;
-    done += block.size;
-  }
+  const blocks = index.map((block) => {
+    const start = at;
+    at += Math.ceil(block.packed / 4) * 4;
+    return decodeBlock(data.subarray(start, at), check, block.size);
+  });
   if (at !== footer - indexSize) throw new DecodeError('it is damaged');
-  return out;
+  return blocks.length === 1 ? blocks[0]! : Buffer.concat(blocks);
 }
 
 interface Block {
@@ -88,7 +84,7 @@ function readIndex(data: Uint8Array, at: number, size: number): Block[] {
 }
 
 /** Chapter 3. `data` is the block, from its header to its check. */
-function decodeBlock(data: Uint8Array, check: number, into: Uint8Array): void {
+function decodeBlock(data: Uint8Array, check: number, size: number): Uint8Array {
   const reader = new Reader(data, 0);
   const headerSize = (reader.byte() + 1) * 4;
   sealed(data, 0, headerSize - 4);
@@ -107,9 +103,10 @@ function decodeBlock(data: Uint8Array, check: number, into: Uint8Array): void {
   if (filters.at(-1) !== FILTER_LZMA2 || (filters.length > 1 && !branches))
     throw new DecodeError('it has a filter that is not for x86 kernels');
 
-  const end = decodeLzma2(data, headerSize, into);
-  if (branches) undoX86Filter(into);
+  const { data: out, end } = decodeLzma2(data, headerSize, size);
+  if (branches) undoX86Filter(out);
   const sum = data.length - CHECK_SIZES[check]!;
   if (Math.ceil(end / 4) * 4 !== sum) throw new DecodeError('it is damaged');
-  if (check === CHECK_CRC32 && crc32(into) !== view(data).getUint32(sum, true)) throw new DecodeError('it is damaged');
+  if (check === CHECK_CRC32 && crc32(out) !== view(data).getUint32(sum, true)) throw new DecodeError('it is damaged');
+  return out;
 }
