@@ -11,6 +11,7 @@ import type { LabState } from '../core/host/lab/table.ts';
 export type {
   Activities,
   Advice,
+  CallCount,
   DamagedDefinition,
   Disk,
   Engine,
@@ -18,7 +19,10 @@ export type {
   FullSwitches,
   HostInfo,
   LoadSample,
+  ParaStatistics,
+  ParaSwitches,
   Settings,
+  Sizes,
   Source,
   Technique,
   VcpuLoad,

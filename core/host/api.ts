@@ -1,6 +1,8 @@
 /** What the shells (CLI, Electron main, headless) see of the core: plain data in, plain data out. `electron/ipc.ts` re-exports these types. */
 
 import type { FullSwitches } from '../vmm/full/switches.ts';
+import type { ParaStatistics } from '../vmm/para/statistics.ts';
+import type { ParaSwitches } from '../vmm/para/switches.ts';
 import type { TranslationStatistics } from '../translator/index.ts';
 import type { LabState } from './lab/table.ts';
 
@@ -8,6 +10,8 @@ import type { Advice } from './advice.ts';
 
 export type { TranslationStatistics } from '../translator/index.ts';
 export type { FullSwitches } from '../vmm/full/switches.ts';
+export type { CallCount, ParaStatistics, Sizes } from '../vmm/para/statistics.ts';
+export type { ParaSwitches } from '../vmm/para/switches.ts';
 export type { Advice } from './advice.ts';
 
 export type Technique = 'full' | 'para' | 'hardware';
@@ -43,6 +47,8 @@ export interface VmDefinition {
   readonly technique?: Technique | 'automatic';
   /** Of the technique `full`; absent: all on. */
   readonly full?: FullSwitches;
+  /** Of the technique `para`; absent: all on. */
+  readonly para?: ParaSwitches;
   readonly engine?: Engine;
   readonly disks: readonly Disk[];
   /** Number of serial ports, 1 to 4: a console window each. */
@@ -112,6 +118,8 @@ export interface Execution {
   readonly shares?: { readonly interpreted: number; readonly translated: number };
   readonly activities: Activities;
   readonly translation: TranslationStatistics;
+  /** Of the technique `para`. */
+  readonly para?: ParaStatistics;
 }
 
 export interface LoadSample {
@@ -127,6 +135,8 @@ export interface LoadSample {
   readonly exits: Readonly<Record<string, number>>;
   /** Seconds that the VMM took for them; a reason that is not timed is absent. */
   readonly exitSeconds: Readonly<Record<string, number>>;
+  /** Of the technique `para`: in the interval. */
+  readonly para?: ParaStatistics;
 }
 
 /** A place that was looked at, and what was found there, in its own words. */

@@ -30,7 +30,7 @@ export async function checkDraft(value: unknown, limits: HostInfo['limits']): Pr
 
 /** The part of it that needs no files. */
 export function checkMachine(
-  draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'full' | 'engine' | 'source'>,
+  draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'full' | 'para' | 'engine' | 'source'>,
   limits: HostInfo['limits'],
 ): void {
   if (draft.memory > limits.memoryMax) {
@@ -44,11 +44,14 @@ export function checkMachine(
   if (draft.engine === 'kvm') {
     throw new UserError('The engine "kvm" is not there yet: only "interpreter" and "translator" are.', 'engine');
   }
-  if (draft.technique === 'para' || draft.technique === 'hardware') {
-    throw new UserError(`The technique "${draft.technique}" is not there yet: there are "automatic" and "full".`, 'technique');
-  }
   if (draft.full !== undefined && draft.technique !== 'full') {
     throw new UserError('The switches of full virtualization go with the technique "full".', 'full');
+  }
+  if (draft.para !== undefined && draft.technique !== 'para') {
+    throw new UserError('The switches of paravirtualization go with the technique "para".', 'para');
+  }
+  if (draft.technique === 'para' || draft.technique === 'hardware') {
+    throw new UserError(`The technique "${draft.technique}" is not there yet: there are "automatic" and "full".`, 'technique');
   }
 }
 

@@ -69,6 +69,12 @@ export const draftSchema = v.pipe(
         adaptive: v.boolean('“Adaptive translation” is on or off.'),
       }),
     ),
+    para: v.optional(
+      v.strictObject({
+        batching: v.boolean('“Batching” is on or off.'),
+        asynchrony: v.boolean('“Asynchrony” is on or off.'),
+      }),
+    ),
     engine: v.optional(v.picklist(['interpreter', 'translator', 'kvm'], 'The engine is one of interpreter, translator and kvm.')),
     disks: v.pipe(
       v.array(v.strictObject({ path: path('a disk'), readonly: v.optional(v.boolean()) }), 'Disks are a list.'),

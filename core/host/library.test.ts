@@ -119,6 +119,18 @@ describe('checkDraft', () => {
       /go with the technique "full"/,
     ],
     [
+      'switches of paravirtualization with another technique',
+      () => ({ ...draft, technique: 'full', para: { batching: true, asynchrony: false } }),
+      'para',
+      /go with the technique "para"/,
+    ],
+    [
+      'a switch of paravirtualization that is neither on nor off',
+      () => ({ ...draft, technique: 'para', para: { batching: true } }),
+      'para.asynchrony',
+      /./,
+    ],
+    [
       'a switch that is neither on nor off',
       () => ({ ...draft, technique: 'full', full: { translateSensitive: 1, adaptive: true } }),
       'full.translateSensitive',
