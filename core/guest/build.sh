@@ -63,8 +63,8 @@ done
 } > "$work/programs.S"
 $CC -c -Wa,-I"$work/programs" "$work/programs.S" -o "$work/kernel/programs.o"
 
-for source in *.c *.S common/*.c; do
-  $CC $kernel -c "$source" -o "$work/kernel/$(basename "$source").o"
+for source in *.c *.S common/*.c native/*.c native/*.S para/*.c para/*.S; do
+  $CC $kernel -c "$source" -o "$work/kernel/$(echo "$source" | tr / _).o"
 done
 $CC $link -T link.ld "$work"/kernel/*.o -o "$work/corner.elf"
 

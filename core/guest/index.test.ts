@@ -55,6 +55,23 @@ describe('the built-in guest', async () => {
     expect(end).toBe(bssEnd);
   });
 
+  it('has the notes by which a loader of paravirtualized guests finds its way', () => {
+    const PT_NOTE = 4;
+    const notes = new Map<number, number>();
+    for (let i = 0; i < view.getUint16(56, true); i++) {
+      const header = Number(view.getBigUint64(32, true)) + i * 56;
+      if (u32(header) !== PT_NOTE) continue;
+      const end = u32(header + 8) + u32(header + 32);
+      for (let at = u32(header + 8); at < end; at += 16 + ((u32(at + 4) + 3) & ~3)) notes.set(u32(at + 8), at + 16);
+    }
+    const address = (type: number): bigint => view.getBigUint64(notes.get(type)!, true);
+    const [ENTRY, HYPERCALL_PAGE, VIRT_BASE, PADDR_OFFSET] = [1, 2, 3, 4] as const;
+    expect(address(VIRT_BASE)).toBe(0xffff_ffff_8000_0000n);
+    expect(address(PADDR_OFFSET)).toBe(0n);
+    expect(address(HYPERCALL_PAGE) & 0xfffn).toBe(0n);
+    expect(address(ENTRY)).toBe(address(HYPERCALL_PAGE) + 0x1000n);
+  });
+
   it('holds no path of the machine that built it', () => {
     const text = new TextDecoder('latin1').decode(image);
     expect(text).not.toMatch(/\/(tmp|home|work|root|usr)\//);

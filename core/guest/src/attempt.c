@@ -8,7 +8,7 @@ struct attempt {
 static bool expected(struct frame *frame, void *argument)
 {
     struct attempt *a = argument;
-    *a->fault = (struct fault){frame->vector, frame->error, machine_fault_address(), frame->rip};
+    *a->fault = (struct fault){frame->vector, frame->error, machine->fault_address(), frame->rip};
     machine_leave(frame, &a->landing);
     return true;
 }

@@ -13,15 +13,20 @@ static void report(const char *name, u64 ticks, u64 count)
     print("  %-10s %8lu.%lu cycles  %8lu ns  (%lu times)\n", name, tenths / 10, tenths % 10, clock_from_tsc(ticks) / count, count);
 }
 
-typedef void repeat_fn(void *argument, u64 count);
+/** False: this machine has no such operation. */
+typedef bool repeat_fn(void *argument, u64 count);
 
 /** Runs `fn(argument, count)`; with a count of 0, with growing ones until it takes BUDGET. */
 static void measure(const char *name, repeat_fn *fn, void *argument, u64 count)
 {
     for (u64 n = count ? count : 64;; n *= 4) {
         u64 start = machine_tsc();
-        fn(argument, n);
+        bool there = fn(argument, n);
         u64 ticks = machine_tsc() - start;
+        if (!there) {
+            print("%s: not an operation of a %s guest\n", name, machine->name);
+            return;
+        }
         if (count) {
             print("%s: %lu operations, %lu cycles\n", name, n, ticks);
             return;
@@ -33,7 +38,7 @@ static void measure(const char *name, repeat_fn *fn, void *argument, u64 count)
     }
 }
 
-static void operation(void *argument, u64 count) { machine_repeat((u64)argument, count); }
+static bool operation(void *argument, u64 count) { return machine->repeat((u64)argument, count); }
 
 static void measure_operation(enum machine_operation op, u64 count)
 {
@@ -58,13 +63,13 @@ struct page_fault_bench {
 static bool map_page(struct frame *frame, void *argument)
 {
     struct page_fault_bench *b = argument;
-    if (frame->vector != VECTOR_PAGE_FAULT || machine_fault_address() != (u64)b->page)
+    if (frame->vector != VECTOR_PAGE_FAULT || machine->fault_address() != (u64)b->page)
         return false;
     machine_set_entry(b->entry, b->value);
     return true;
 }
 
-static void page_fault(void *argument, u64 count)
+static bool page_fault(void *argument, u64 count)
 {
     struct page_fault_bench *b = argument;
     while (count--) {
@@ -72,9 +77,10 @@ static void page_fault(void *argument, u64 count)
         machine_invalidate((u64)b->page);
         (void)*b->page;
     }
+    return true;
 }
 
-static void change_entry(void *argument, u64 count)
+static bool change_entry(void *argument, u64 count)
 {
     struct page_fault_bench *b = argument;
     while (count--) {
@@ -82,9 +88,52 @@ static void change_entry(void *argument, u64 count)
         machine_invalidate((u64)b->page);
         (void)*b->page;
     }
+    return true;
 }
 
-/** The two that are measured in user mode; by `name` only that one. */
+/* Entries of a page table changed at a stretch, as far as the machine takes them so. */
+#define STRETCH 64
+
+struct stretch_bench {
+    volatile u8 *pages;
+    u64 *entry[STRETCH], value[STRETCH];
+};
+
+static bool change_stretch(void *argument, u64 count)
+{
+    struct stretch_bench *b = argument;
+    while (count--) {
+        bool on = machine_disable();
+        machine->begin_batch();
+        for (int i = 0; i < STRETCH; i++) {
+            machine_set_entry(b->entry[i], b->value[i] ^ ((count & 1) << 9));
+            machine_invalidate((u64)b->pages + i * PAGE);
+        }
+        machine->end_batch();
+        machine_restore(on);
+        for (int i = 0; i < STRETCH; i++)
+            (void)b->pages[i * PAGE];
+    }
+    return true;
+}
+
+static void measure_stretch(u64 count)
+{
+    static struct stretch_bench b;
+    b.pages = kernel_map(STRETCH);
+    if (!b.pages) {
+        print("no memory\n");
+        return;
+    }
+    for (int i = 0; i < STRETCH; i++) {
+        b.entry[i] = paging_entry(kernel_root, (u64)b.pages + i * PAGE, false);
+        b.value[i] = machine_entry(b.entry[i]);
+    }
+    measure("ptemods", change_stretch, &b, count);
+    kernel_unmap((void *)b.pages, STRETCH);
+}
+
+/** Those that are measured in user mode; by `name` only that one. */
 static void measure_in_user_mode(char *name, char *count)
 {
     struct process result;
@@ -100,7 +149,7 @@ static void measure_page(const char *name, repeat_fn *fn, u64 count)
         return;
     }
     b.entry = paging_entry(kernel_root, (u64)b.page, false);
-    b.value = *b.entry;
+    b.value = machine_entry(b.entry);
     struct thread *t = thread_current();
     t->expect = map_page;
     t->expect_argument = &b;
@@ -127,7 +176,7 @@ void command_bench(int argc, char **argv)
         return;
     }
 #define CHOSEN(it) (!name || strcmp(name, it) == 0)
-    bool user = CHOSEN("syscall") || CHOSEN("int80"), any = user;
+    bool user = CHOSEN("syscall") || CHOSEN("int80") || CHOSEN("fork"), any = user;
     if (user)
         measure_in_user_mode(name, argv[2]);
     static const u8 operations[] = {OP_IN, OP_CR8_WRITE, OP_CALLRET};
@@ -149,6 +198,10 @@ void command_bench(int argc, char **argv)
         measure_page("ptemod", change_entry, count);
         any = true;
     }
+    if (CHOSEN("ptemods")) {
+        measure_stretch(count);
+        any = true;
+    }
     if (!any)
         print("there is no benchmark \"%s\"\n", name);
 }
@@ -163,7 +216,9 @@ void command_exits(int argc, char **argv)
     for (int op = 0; op < OP_CALLRET && !console_interrupted(); op++) {
         u64 count = op == OP_HLT ? MIN(n, 10ul) : n; /* each waits for an interrupt */
         u64 start = machine_tsc();
-        machine_repeat(op, count);
-        report(machine_operation_name(op), machine_tsc() - start, count);
+        if (machine->repeat(op, count))
+            report(machine_operation_name(op), machine_tsc() - start, count);
+        else
+            print("  %-10s not an operation of a %s guest\n", machine_operation_name(op), machine->name);
     }
 }

@@ -1,8 +1,6 @@
 /* The shell's commands; those with a page of their own are in cpu.c, bench.c and selftest.c. */
 #include "kernel.h"
 
-#define DEBUG_EXIT 0xf4
-
 static void command_help(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -102,7 +100,7 @@ static void command_date(int argc, char **argv)
 {
     (void)argc, (void)argv;
     struct date d;
-    if (rtc_read(&d))
+    if (machine->date(&d))
         print("%04d-%02d-%02d %02d:%02d:%02d\n", d.year, d.month, d.day, d.hour, d.minute, d.second);
     else
         print("the real-time clock does not answer\n");
@@ -218,7 +216,7 @@ static void command_exit(int argc, char **argv)
         print("usage: exit [0..127]\n");
         return;
     }
-    machine_out32(DEBUG_EXIT, value);
+    machine->debug_exit(value);
     print("this machine has no debug exit device\n");
 }
 

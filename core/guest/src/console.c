@@ -34,14 +34,14 @@ bool console_interrupt(void)
 /** A key: a byte, or one of KEY_* for escape sequences; -1: the reader is being killed. */
 static int read_key(void)
 {
-    int c = serial_read();
+    int c = console_read();
     if (c != ESCAPE)
         return c;
-    c = serial_read();
+    c = console_read();
     if (c != '[' && c != 'O')
         return c < 0 ? -1 : KEY_NONE;
     int number = 0;
-    for (c = serial_read(); (c >= '0' && c <= '9') || c == ';'; c = serial_read())
+    for (c = console_read(); (c >= '0' && c <= '9') || c == ';'; c = console_read())
         number = c == ';' ? 0 : number * 10 + c - '0';
     switch (c) {
     case 'A':

@@ -97,9 +97,7 @@ void command_cpu(int argc, char **argv)
     SHOW(e.ecx, extended_ecx);
     print("\n");
     print("TSC          %lu.%03lu MHz\n", tsc_hz / 1000000, tsc_hz / 1000 % 1000);
-    print("tick         %d Hz by the %s", TIMER_HZ, timer_name());
-    if (timer_apic_hz())
-        print(" (%u.%03u MHz, divided by 16)", timer_apic_hz() / 1000000, timer_apic_hz() / 1000 % 1000);
-    print("\ninterrupts   %s\n", interrupt_controller());
+    print("tick         %d Hz by the %s\n", TIMER_HZ, machine->timer_name());
+    print("interrupts   %s\n", machine->interrupt_controller());
     print("processors   1 in use, %d listed by the firmware\n", MAX(acpi.cpus, 1));
 }

@@ -17,6 +17,9 @@ static inline void *direct(u64 physical) { return (void *)(physical + DIRECT_BAS
 static inline u64 direct_physical(const void *p) { return (u64)p - DIRECT_BASE; }
 static inline u64 image_address(u64 physical) { return physical + KERNEL_BASE; }
 
+/** The start of the kernel, on a stack, with the direct map and the image mapped (main.c). */
+_Noreturn void kernel_main(const struct machine *machine);
+
 /* -- lists: a head is a link to itself */
 struct list {
     struct list *next, *prev;
@@ -53,21 +56,16 @@ void print_frame(const struct frame *frame);
 #define ASSERT(x) ((x) ? (void)0 : panic("assertion failed: %s", #x))
 extern bool print_quiet;
 
-/* -- serial.c: COM1 */
-void serial_start(void);
-void serial_enable_interrupts(void);
-void serial_write(const char *text, size_t length);
-/** From the timer, where the UART's interrupts do not arrive. */
-void serial_poll(void);
-bool serial_polled(void);
+/* -- input.c */
+/** From the machine: a byte was typed. */
+void console_typed(char c);
 /** Waits for a byte; -1 if the caller is being killed. */
-int serial_read(void);
-const char *serial_name(void);
+int console_read(void);
 
 /* -- console.c */
 /** Reads a line with editing; `history` offers earlier ones. False if interrupted by Ctrl-C. */
 bool console_line(const char *prompt, char *line, size_t size, bool history);
-/** Called by serial.c for every Ctrl-C; true: it has done its work and is not for the line editor. */
+/** Called for every Ctrl-C that is typed; true: it has done its work and is not for the line editor. */
 bool console_interrupt(void);
 /** Ctrl-C was typed since the last line was read. */
 bool console_interrupted(void);
@@ -84,7 +82,10 @@ extern struct memory_range memory_ranges[MEMORY_MAX_RANGES];
 extern int memory_range_count;
 extern char command_line[512];
 extern u64 memory_total;
-void boot_read(u32 magic, u64 information);
+void loader_start(void);
+/** For the machine: memory that may be allocated, and what of it may not. */
+void memory_add(u64 start, u64 end);
+void memory_remove(u64 start, u64 end);
 /** The value of `key=` on the command line (quotes removed), or false. */
 bool command_line_value(const char *key, char *value, size_t size);
 bool command_line_flag(const char *word);
@@ -106,6 +107,11 @@ void paging_start(void);
 extern u64 kernel_root;
 /** The 4 KiB entry for `address`, or null; `create` makes missing tables (null then: no memory). */
 u64 *paging_entry(u64 root, u64 address, bool create);
+/** The 2 MiB entry, with tables made that are missing; null: no memory. */
+u64 *paging_large_entry(u64 root, u64 address);
+/** A page that is a table, or 0; the way back. */
+u64 table_alloc(void);
+void table_free(u64 table);
 /** `pages` fresh kernel pages with an unmapped one below; null if memory is out. */
 void *kernel_map(size_t pages);
 void kernel_unmap(void *at, size_t pages);
@@ -267,40 +273,20 @@ void trap(struct frame *frame);
 void syscall(struct frame *frame);
 const char *exception_name(u64 vector);
 
-/* -- interrupt.c: PIC or APIC */
-void interrupt_start(void);
-void interrupt_register(int irq, void (*handler)(void));
-void interrupt_dispatch(u64 vector);
-const char *interrupt_controller(void);
-bool interrupt_has_apic(void);
-u32 apic_read(u32 offset);
-void apic_write(u32 offset, u32 value);
-extern u64 interrupt_counts[16];
-
 /* -- timer.c */
 #define TIMER_HZ 100
 void timer_start(void);
+/** From the machine. */
+void timer_tick(void);
 /** Nanoseconds since boot. */
 u64 clock_now(void);
 u64 clock_from_tsc(u64 ticks);
-extern u64 tsc_hz;
+/** When the kernel began, in TSC ticks; ticks in a second. */
+extern u64 boot_tsc, tsc_hz;
 extern volatile u64 timer_ticks;
-/** The processor is about to halt: no ticks, but one interrupt at `until` (clock; 0: nobody waits). Only the APIC's timer can do that. */
-void timer_pause(u64 until);
-/** Ticks again. */
-void timer_resume(void);
-const char *timer_name(void);
-u32 timer_apic_hz(void);
-u16 pit_count(void);
 void delay(u64 nanoseconds);
 
-/* -- rtc.c */
-struct date {
-    int year, month, day, hour, minute, second, weekday;
-};
-bool rtc_read(struct date *date);
-
-/* -- acpi.c, power.c */
+/* -- native/acpi.c: all zero on a machine without it */
 struct acpi_override {
     u8 irq;
     u32 gsi;
@@ -317,8 +303,11 @@ struct acpi {
     struct acpi_override overrides[16];
 };
 extern struct acpi acpi;
-void acpi_start(void);
+
+/* -- power.c */
 void power_start(void);
+/** From the machine: the power button was pressed. */
+void power_button(void);
 _Noreturn void power_off(void);
 _Noreturn void power_reset(void);
 

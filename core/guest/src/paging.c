@@ -18,32 +18,51 @@ static struct spinlock lock;
 static u64 nx(void) { return machine_features.nx ? PTE_NX : 0; }
 static u64 global(void) { return machine_features.global ? PTE_GLOBAL : 0; }
 
+u64 table_alloc(void)
+{
+    u64 page = page_alloc_zero();
+    if (page)
+        machine->begin_table(page);
+    return page;
+}
+
+void table_free(u64 table)
+{
+    machine->end_table(table);
+    page_put(table);
+}
+
 /** The table that `entry` names, made if need be; null: there is none. */
 static u64 *next_table(u64 *entry, u64 flags, bool create)
 {
-    if (!(*entry & PTE_PRESENT)) {
-        u64 page = create ? page_alloc_zero() : 0;
-        if (!page)
+    u64 value = machine_entry(entry);
+    if (!(value & PTE_PRESENT)) {
+        machine->begin_batch(); /* its end does what was begun before, too: tables can be walked at once */
+        value = create ? table_alloc() : 0;
+        if (value)
+            machine_set_entry(entry, value | flags | PTE_PRESENT | PTE_WRITE);
+        machine->end_batch();
+        if (!value)
             return NULL;
-        machine_set_entry(entry, page | flags | PTE_PRESENT | PTE_WRITE);
     }
-    return direct(*entry & PTE_ADDRESS);
+    return value & PTE_LARGE ? NULL : direct(value & PTE_ADDRESS);
 }
 
-u64 *paging_entry(u64 root, u64 address, bool create)
+/** The entry for `address` of the tables whose entries map 1 << last bytes. */
+static u64 *walk(u64 root, u64 address, int last, bool create)
 {
     u64 flags = address < USER_END ? PTE_USER : 0;
     u64 *table = direct(root);
-    for (int shift = 39; shift > 12; shift -= 9) {
-        u64 *entry = &table[address >> shift & 511];
-        if (*entry & PTE_LARGE)
-            return NULL;
-        table = next_table(entry, flags, create);
+    for (int shift = 39; shift > last; shift -= 9) {
+        table = next_table(&table[address >> shift & 511], flags, create);
         if (!table)
             return NULL;
     }
-    return &table[address >> 12 & 511];
+    return &table[address >> last & 511];
 }
+
+u64 *paging_entry(u64 root, u64 address, bool create) { return walk(root, address, 12, create); }
+u64 *paging_large_entry(u64 root, u64 address) { return walk(root, address, 21, true); }
 
 static void map_image(const u8 *from, const u8 *to, u64 flags)
 {
@@ -57,29 +76,20 @@ static void map_image(const u8 *from, const u8 *to, u64 flags)
 
 void paging_start(void)
 {
-    kernel_root = page_alloc_zero();
+    kernel_root = table_alloc();
+    u64 top = 0;
+    for (int i = 0; i < memory_range_count; i++)
+        top = MAX(top, memory_ranges[i].end);
+    machine->map_direct(kernel_root, top);
+    machine->begin_batch();
     map_image(text_start, rodata_start, 0);
     map_image(rodata_start, data_start, nx());
     map_image(data_start, image_end, PTE_WRITE | nx());
-    /* The direct map: up to the highest RAM, and all below 4 GiB (firmware tables). */
-    u64 top = 4 * GIB;
-    for (int i = 0; i < memory_range_count; i++)
-        top = MAX(top, memory_ranges[i].end);
-    for (u64 at = 0; at < top; at += GIB) {
-        u64 address = DIRECT_BASE + at, *table = direct(kernel_root);
-        table = next_table(&table[address >> 39 & 511], 0, true);
-        if (table)
-            table = next_table(&table[address >> 30 & 511], 0, true);
-        if (!table)
-            panic("no memory for page tables");
-        u64 entry = at | PTE_LARGE | PTE_PRESENT | PTE_WRITE | global() | nx();
-        for (int i = 0; i < 512; i++, entry += 2 * MIB)
-            machine_set_entry(&table[i], entry);
-    }
+    machine->end_batch();
     /* Programs' address spaces copy the upper half of the root once: its tables must exist by then. */
     if (!paging_entry(kernel_root, DYNAMIC_BASE, true))
         panic("no memory for page tables");
-    machine_load_space(kernel_root);
+    machine->load_kernel(kernel_root);
 }
 
 void *kernel_map(size_t pages)
@@ -96,6 +106,7 @@ void *kernel_map(size_t pages)
         next_pages = at + pages * PAGE;
     }
     size_t done = 0;
+    machine->begin_batch();
     for (; done < pages; done++) {
         u64 *entry = paging_entry(kernel_root, at + done * PAGE, true);
         u64 page = entry ? page_alloc() : 0;
@@ -103,6 +114,7 @@ void *kernel_map(size_t pages)
             break;
         machine_set_entry(entry, page | PTE_PRESENT | PTE_WRITE | nx() | global());
     }
+    machine->end_batch();
     spin_unlock(&lock, on);
     if (done < pages) {
         kernel_unmap((void *)at, pages);
@@ -114,15 +126,17 @@ void *kernel_map(size_t pages)
 void kernel_unmap(void *from, size_t pages)
 {
     bool on = spin_lock(&lock);
+    machine->begin_batch();
     for (u64 at = (u64)from; at < (u64)from + pages * PAGE; at += PAGE) {
         u64 *entry = paging_entry(kernel_root, at, false);
-        if (!entry || !(*entry & PTE_PRESENT))
+        u64 value = entry ? machine_entry(entry) : 0;
+        if (!(value & PTE_PRESENT))
             continue;
-        u64 page = *entry & PTE_ADDRESS;
         machine_set_entry(entry, 0);
         machine_invalidate(at);
-        page_put(page);
+        page_put(value & PTE_ADDRESS);
     }
+    machine->end_batch();
     for (int i = 0; i < FREE_RANGES; i++)
         if (!free_ranges[i].pages) {
             free_ranges[i].at = (u64)from;

@@ -6,7 +6,7 @@ static struct spinlock lock;
 void print_text(const char *text, size_t length)
 {
     bool on = spin_lock(&lock);
-    serial_write(text, length);
+    machine->console_write(text, length);
     spin_unlock(&lock, on);
 }
 

@@ -83,7 +83,7 @@ static void enter(void *unused)
     *f = *start;
     heap_free(start);
     t->user_frame = NULL;
-    machine_resume(f);
+    machine->resume(f);
 }
 
 static struct thread *add_thread(struct process *p, const struct frame *frame)

@@ -22,8 +22,10 @@ bool test_skip(const char *why)
 
 bool test_on_tcg(void)
 {
-    struct cpuid h = machine_cpuid(0x40000000, 0);
-    return machine_cpuid(1, 0).ecx >> 31 && memcmp(&h.ebx, "TCGT", 4) == 0;
+    /* Not by its hypervisor leaf: that is another's, where a hypervisor runs on it. */
+    char brand[49];
+    cpu_brand(brand);
+    return memcmp(brand, "QEMU", 4) == 0;
 }
 
 /* Tests in user mode: they succeed by themselves, or cause exactly this exception. */
@@ -58,7 +60,7 @@ static const struct user_test {
     {"user-msr", VECTOR_PROTECTION, 0, 0},
     {"user-lidt", VECTOR_PROTECTION, 0, 0},
     {"user-gate", VECTOR_PROTECTION, VECTOR_IRQ * 8 + 2, 0},
-    {"user-selector", VECTOR_PROTECTION, KERNEL_DATA, 0},
+    {"user-selector", VECTOR_PROTECTION, 0x10, 0},
     {"user-canonical", VECTOR_PROTECTION, 0, 0},
     {"user-null", VECTOR_PAGE_FAULT, FAULT_USER, 0},
     {"user-read-kernel", VECTOR_PAGE_FAULT, FAULT_USER | FAULT_PRESENT, KERNEL_BASE + 0x101000},
@@ -85,7 +87,8 @@ static bool run_user_test(const struct user_test *t)
     CHECK_EQUAL(end.fault.vector, t->vector);
     if (t->vector == VECTOR_PROTECTION && t->error == VECTOR_IRQ * 8 + 2 && end.fault.error == VECTOR_IRQ * 16 + 2 && test_on_tcg())
         return test_skip("QEMU's TCG makes the error code of a gate with 16 times the vector");
-    CHECK_EQUAL(end.fault.error, t->error);
+    bool kernels = t->vector == VECTOR_PAGE_FAULT && t->address >= DIRECT_BASE && !machine_features.kernel_in_spaces;
+    CHECK_EQUAL(end.fault.error, t->error & ~(kernels ? FAULT_PRESENT : 0));
     if (t->vector == VECTOR_PAGE_FAULT && t->address != ANY_ADDRESS)
         CHECK_EQUAL(end.fault.address, t->address);
     return true;
@@ -114,7 +117,7 @@ static bool run_together(const char *name, int copies)
 static bool test_isolation(void) { return run_together("isolation", 2); }
 static bool test_registers(void) { return run_together("registers", 4); }
 
-static const struct test together[] = {{"isolation", test_isolation}, {"user-registers", test_registers}};
+static const struct test together[] = {{"isolation", test_isolation, NULL}, {"user-registers", test_registers, NULL}};
 
 static int passed, failed;
 
@@ -136,9 +139,14 @@ static bool wanted(const char *name, const char *only) { return !console_interru
 
 static void run_tests(const struct test *tests, int count, const char *only)
 {
-    for (int i = 0; i < count; i++)
-        if (wanted(tests[i].name, only))
+    for (int i = 0; i < count; i++) {
+        if (!wanted(tests[i].name, only))
+            continue;
+        if (tests[i].not_para && machine == &para_machine)
+            print("n/a %s: %s\n", tests[i].name, tests[i].not_para);
+        else
             result(tests[i].name, tests[i].run());
+    }
 }
 
 void command_selftest(int argc, char **argv)

@@ -5,6 +5,8 @@
 struct test {
     const char *name;
     bool (*run)(void);
+    /** Why there is nothing to test on a para machine; null: there is. */
+    const char *not_para;
 };
 /** Notes why; returns false. */
 bool test_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -9,10 +9,10 @@ static u8 zero_page[PAGE] __attribute__((aligned(PAGE)));
 bool space_create(struct space *s)
 {
     memset(s, 0, sizeof *s);
-    s->root = page_alloc_zero();
+    s->root = table_alloc();
     if (!s->root)
         return false;
-    memcpy((u64 *)direct(s->root) + 256, (u64 *)direct(kernel_root) + 256, PAGE / 2);
+    machine->begin_space(s->root);
     s->next_map = MAP_START;
     return true;
 }
@@ -21,21 +21,28 @@ static void free_tables(u64 table, int level)
 {
     u64 *entries = direct(table);
     for (int i = 0; i < (level == 4 ? 256 : 512); i++) {
-        if (!(entries[i] & PTE_PRESENT))
+        u64 entry = machine_entry(&entries[i]);
+        if (!(entry & PTE_PRESENT))
             continue;
         if (level > 1)
-            free_tables(entries[i] & PTE_ADDRESS, level - 1);
+            free_tables(entry & PTE_ADDRESS, level - 1);
         else
-            page_put(entries[i] & PTE_ADDRESS);
+            page_put(entry & PTE_ADDRESS);
     }
-    page_put(table);
+    table_free(table);
 }
 
 /** Nobody may be on it. */
 void space_destroy(struct space *s)
 {
-    if (s->root)
+    if (s->root) {
+        bool on = machine_disable();
+        machine->begin_batch();
+        machine->end_space(s->root);
         free_tables(s->root, 4);
+        machine->end_batch();
+        machine_restore(on);
+    }
     s->root = 0;
 }
 
@@ -75,16 +82,18 @@ bool space_unmap(struct space *s, u64 start)
         spin_unlock(&s->lock, on);
         return false;
     }
+    machine->begin_batch();
     for (u64 at = r->start; at < r->end; at += PAGE) {
         u64 *entry = paging_entry(s->root, at, false);
-        if (!entry || !(*entry & PTE_PRESENT))
+        u64 value = entry ? machine_entry(entry) : 0;
+        if (!(value & PTE_PRESENT))
             continue;
-        u64 page = *entry & PTE_ADDRESS;
         machine_set_entry(entry, 0);
         machine_invalidate(at);
-        page_put(page);
+        page_put(value & PTE_ADDRESS);
         s->pages--;
     }
+    machine->end_batch();
     *r = s->regions[--s->count];
     spin_unlock(&s->lock, on);
     return true;
@@ -99,24 +108,29 @@ bool space_copy(struct space *to, struct space *from)
     to->count = from->count;
     to->next_map = from->next_map;
     to->pages = from->pages;
+    machine->begin_batch();
     for (int i = 0; i < from->count && done; i++)
         for (u64 at = from->regions[i].start; at < from->regions[i].end; at += PAGE) {
             u64 *entry = paging_entry(from->root, at, false);
-            if (!entry || !(*entry & PTE_PRESENT))
+            u64 value = entry ? machine_entry(entry) : 0;
+            if (!(value & PTE_PRESENT))
                 continue;
             u64 *copy = paging_entry(to->root, at, true);
             if (!copy) {
                 done = false;
                 break;
             }
-            if (*entry & PTE_WRITE)
-                machine_set_entry(entry, (*entry & ~PTE_WRITE) | PTE_COW);
-            page_get(*entry & PTE_ADDRESS);
-            machine_set_entry(copy, *entry & ~(PTE_ACCESSED | PTE_DIRTY));
+            if (value & PTE_WRITE) {
+                value = (value & ~PTE_WRITE) | PTE_COW;
+                machine_set_entry(entry, value);
+            }
+            page_get(value & PTE_ADDRESS);
+            machine_set_entry(copy, value & ~(PTE_ACCESSED | PTE_DIRTY));
         }
-    spin_unlock(&from->lock, on);
     if (machine_space() == from->root)
-        machine_load_space(from->root); /* forget writable translations */
+        machine->invalidate_programs(); /* those that were writable */
+    machine->end_batch();
+    spin_unlock(&from->lock, on);
     if (!done)
         space_destroy(to);
     return done;
@@ -148,9 +162,10 @@ static bool fault_locked(struct space *s, u64 address, u64 error)
         return false;
     u64 flags = PTE_PRESENT | PTE_USER | (r->write ? PTE_WRITE : 0) | (!r->execute && machine_features.nx ? PTE_NX : 0);
     u64 shared = (flags & ~PTE_WRITE) | (r->write ? PTE_COW : 0);
-    if (*entry & PTE_PRESENT) {
-        if (write && (*entry & PTE_COW)) {
-            u64 page = *entry & PTE_ADDRESS;
+    u64 value = machine_entry(entry);
+    if (value & PTE_PRESENT) {
+        if (write && (value & PTE_COW)) {
+            u64 page = value & PTE_ADDRESS;
             if (page_references(page) == 1) {
                 machine_set_entry(entry, page | flags); /* the other copies are gone */
             } else {
@@ -178,7 +193,9 @@ static bool fault_locked(struct space *s, u64 address, u64 error)
 bool space_fault(struct space *s, u64 address, u64 error)
 {
     bool on = spin_lock(&s->lock);
+    machine->begin_batch();
     bool done = fault_locked(s, address, error);
+    machine->end_batch();
     spin_unlock(&s->lock, on);
     return done;
 }
@@ -191,8 +208,9 @@ static void *reach(struct space *s, u64 address, bool write)
     for (int tries = 0; tries < 2; tries++) {
         u64 *entry = paging_entry(s->root, address, false);
         u64 need = PTE_PRESENT | PTE_USER | (write ? PTE_WRITE : 0);
-        if (entry && (*entry & need) == need)
-            return (char *)direct(*entry & PTE_ADDRESS) + (address & PAGE_MASK);
+        u64 value = entry ? machine_entry(entry) : 0;
+        if ((value & need) == need)
+            return (char *)direct(value & PTE_ADDRESS) + (address & PAGE_MASK);
         if (!space_fault(s, address, FAULT_USER | (write ? FAULT_WRITE : 0)))
             return NULL;
     }

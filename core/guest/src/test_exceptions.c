@@ -1,4 +1,5 @@
 /* Exceptions and interrupts as the kernel sees them. */
+#include "native/native.h"
 #include "selftest.h"
 
 /** Labels inside a function are not reliable in C: instructions with a known address live in asm of their own. */
@@ -51,7 +52,7 @@ static const char rodata_probe[] = "read only";
 
 static bool page_fault_read(void)
 {
-    machine_set_fault_address(0);
+    machine->set_fault_address(0);
     EXPECT(probe_read, UNMAPPED + 0x123, VECTOR_PAGE_FAULT, 0);
     CHECK_EQUAL(f.address, UNMAPPED + 0x123);
     CHECK_EQUAL(f.rip, probe_read_at);
@@ -137,7 +138,7 @@ static bool selector_beyond_table(void)
 
 static bool selector_of_code(void)
 {
-    /* A system segment (the TSS) in DS. */
+    /* On a PC a system segment (the TSS), else nothing. */
     EXPECT(load_ds, 0x30, VECTOR_PROTECTION, 0x30);
     return true;
 }
@@ -163,12 +164,12 @@ static bool step(struct frame *f, void *argument)
         return false;
     if (steps.count < 8) {
         steps.rip[steps.count] = f->rip;
-        steps.status[steps.count] = machine_debug_status();
+        steps.status[steps.count] = machine->debug_status();
     }
     if (++steps.count == 3)
         f->rflags &= ~FLAG_TF;
     f->rflags |= FLAG_RF;
-    machine_clear_debug();
+    machine->clear_debug();
     return true;
 }
 
@@ -176,11 +177,11 @@ static void with_step_handler(void (*fn)(void))
 {
     struct thread *t = thread_current();
     steps.count = 0;
-    machine_clear_debug();
+    machine->clear_debug();
     t->expect = step;
     fn();
     t->expect = NULL;
-    machine_clear_debug();
+    machine->clear_debug();
 }
 
 static bool single_step(void)
@@ -198,13 +199,13 @@ static u64 watched;
 
 static void break_at_code(void)
 {
-    machine_breakpoint(0, (u64)probe_read_at, 0, 1);
+    machine->breakpoint(0, (u64)probe_read_at, 0, 1);
     probe_read(&watched);
 }
 
 static void break_at_write(void)
 {
-    machine_breakpoint(1, (u64)&watched, 1, 8);
+    machine->breakpoint(1, (u64)&watched, 1, 8);
     probe_write(&watched);
 }
 
@@ -244,14 +245,14 @@ static bool interrupt_flag(void)
 
 static bool task_priority(void)
 {
-    if (!timer_apic_hz())
+    if (!native_timer_apic_hz())
         return test_skip("the PIC's interrupts do not pass the local APIC's priority");
     u64 before = timer_ticks;
-    machine_write_cr8(15);
+    native_write_cr8(15);
     u64 start = timer_ticks;
     delay(3 * SECOND / TIMER_HZ);
-    u64 during = timer_ticks, read = machine_read_cr8();
-    machine_write_cr8(0);
+    u64 during = timer_ticks, read = native_read_cr8();
+    native_write_cr8(0);
     delay(3 * SECOND / TIMER_HZ);
     CHECK_EQUAL(read, 15);
     CHECK_EQUAL(during, start);
@@ -298,25 +299,25 @@ static bool smep(void)
 }
 
 const struct test test_exceptions[] = {
-    {"divide-error", divide_zero},
-    {"invalid-opcode", invalid_opcode},
-    {"breakpoint", breakpoint},
-    {"page-fault-read", page_fault_read},
-    {"page-fault-write", page_fault_write},
-    {"page-fault-fetch", page_fault_fetch},
-    {"page-fault-crossing", page_fault_crossing},
-    {"write-protect", write_protect},
-    {"no-execute", no_execute},
-    {"not-canonical", not_canonical},
-    {"stack-not-canonical", stack_not_canonical},
-    {"selector-limit", selector_beyond_table},
-    {"selector-type", selector_of_code},
-    {"double-fault", double_fault},
-    {"single-step", single_step},
-    {"breakpoint-code", breakpoint_code},
-    {"breakpoint-write", breakpoint_write},
-    {"interrupt-flag", interrupt_flag},
-    {"task-priority", task_priority},
-    {"smep-smap", smep},
+    {"divide-error", divide_zero, NULL},
+    {"invalid-opcode", invalid_opcode, NULL},
+    {"breakpoint", breakpoint, NULL},
+    {"page-fault-read", page_fault_read, NULL},
+    {"page-fault-write", page_fault_write, NULL},
+    {"page-fault-fetch", page_fault_fetch, NULL},
+    {"page-fault-crossing", page_fault_crossing, NULL},
+    {"write-protect", write_protect, NULL},
+    {"no-execute", no_execute, NULL},
+    {"not-canonical", not_canonical, NULL},
+    {"stack-not-canonical", stack_not_canonical, NULL},
+    {"selector-limit", selector_beyond_table, NULL},
+    {"selector-type", selector_of_code, NULL},
+    {"double-fault", double_fault, "an exception that cannot be delivered ends the virtual machine"},
+    {"single-step", single_step, NULL},
+    {"breakpoint-code", breakpoint_code, NULL},
+    {"breakpoint-write", breakpoint_write, NULL},
+    {"interrupt-flag", interrupt_flag, NULL},
+    {"task-priority", task_priority, "there is no local APIC, and CR8 is not the guest's"},
+    {"smep-smap", smep, "kernel and programs run at the same privilege level: SMEP and SMAP would forbid the kernel itself"},
 };
 const int test_exceptions_count = ARRAY_SIZE(test_exceptions);

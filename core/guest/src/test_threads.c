@@ -183,13 +183,13 @@ static bool real_time_clock(void)
     enum { SECONDS = 5 };
     struct date d;
     u64 last = 0, ms = 0;
-    CHECK(rtc_read(&d));
+    CHECK(machine->date(&d));
     for (int i = 0; i < SECONDS; i++) {
         int second = d.second;
         u64 start = clock_now();
         while (d.second == second) {
             thread_sleep(MILLISECOND);
-            if (!rtc_read(&d) || clock_now() - start > 3 * SECOND)
+            if (!machine->date(&d) || clock_now() - start > 3 * SECOND)
                 return test_fail("the real-time clock does not run");
         }
         ms = last ? (clock_now() - last) / MILLISECOND : 0;
@@ -201,12 +201,12 @@ static bool real_time_clock(void)
 }
 
 const struct test test_threads[] = {
-    {"kernel-registers", kernel_registers},
-    {"preemption", preemption},
-    {"semaphores", semaphores},
-    {"mutexes", mutexes},
-    {"sleep", sleeping},
-    {"tick-against-tsc", ticks},
-    {"rtc-against-tsc", real_time_clock},
+    {"kernel-registers", kernel_registers, NULL},
+    {"preemption", preemption, NULL},
+    {"semaphores", semaphores, NULL},
+    {"mutexes", mutexes, NULL},
+    {"sleep", sleeping, NULL},
+    {"tick-against-tsc", ticks, NULL},
+    {"rtc-against-tsc", real_time_clock, NULL},
 };
 const int test_threads_count = ARRAY_SIZE(test_threads);

@@ -75,7 +75,7 @@ static void schedule(void)
         return;
     }
     if (previous == cpu->idle)
-        timer_resume();
+        machine->timer_resume();
     u64 now = machine_tsc();
     previous->run_time += now - cpu->switched_at;
     cpu->switched_at = now;
@@ -86,9 +86,11 @@ static void schedule(void)
     if (previous->process && previous->state != THREAD_DEAD)
         machine_save_fpu(previous->fpu);
     if (next->process) {
-        machine_set_kernel_stack(cpu, next->stack + KERNEL_STACK);
+        machine->begin_batch();
+        machine->set_kernel_stack(cpu, next->stack + KERNEL_STACK);
         if (machine_space() != next->process->space.root)
             machine_load_space(next->process->space.root);
+        machine->end_batch();
         /* A kernel thread leaves the registers alone: a program that comes back after one finds its own. */
         if (cpu->fpu_owner != next) {
             machine_load_fpu(next->fpu);
@@ -255,9 +257,9 @@ _Noreturn void thread_idle(void)
         if (this_cpu()->reschedule || ready_threads)
             thread_preempt();
         else {
-            if (!serial_polled())
-                timer_pause(list_empty(&sleepers) ? 0 : CONTAINER_OF(sleepers.next, struct thread, sleep)->wake_at);
-            machine_wait();
+            if (!machine->console_polled())
+                machine->timer_pause(list_empty(&sleepers) ? 0 : CONTAINER_OF(sleepers.next, struct thread, sleep)->wake_at);
+            machine->wait();
         }
     }
 }

@@ -1,8 +1,8 @@
 /* Everything that enters the kernel passes here. */
 #include "kernel.h"
 
-_Static_assert(offsetof(struct frame, vector) == 120 && offsetof(struct frame, rip) == 136 && offsetof(struct frame, rsp) == 160, "machine.S");
-_Static_assert(offsetof(struct cpu, kernel_rsp) == 8 && offsetof(struct cpu, user_rsp) == 16, "machine.S");
+_Static_assert(offsetof(struct frame, rip) == 136 && offsetof(struct frame, cs) == 144 && offsetof(struct frame, rflags) == 152, "entry.h");
+_Static_assert(offsetof(struct cpu, kernel_rsp) == 8 && offsetof(struct cpu, user_rsp) == 16, "native/entry.S");
 
 const char *exception_name(u64 vector)
 {
@@ -22,7 +22,7 @@ static void exception(struct frame *f)
 {
     struct thread *t = thread_current();
     this_cpu()->exceptions++;
-    u64 address = f->vector == VECTOR_PAGE_FAULT ? machine_fault_address() : 0;
+    u64 address = f->vector == VECTOR_PAGE_FAULT ? machine->fault_address() : 0;
     if (frame_is_user(f) && f->vector != VECTOR_NMI && f->vector != VECTOR_DOUBLE_FAULT) {
         machine_enable();
         if (f->vector == VECTOR_PAGE_FAULT && address < USER_END && space_fault(&t->process->space, address, f->error)) {
@@ -52,7 +52,8 @@ void trap(struct frame *f)
         syscall(f);
         machine_disable();
     } else {
-        interrupt_dispatch(f->vector);
+        this_cpu()->interrupts++;
+        machine->interrupt_dispatch(f->vector);
     }
     if (frame_is_user(f)) {
         if (this_cpu()->reschedule)

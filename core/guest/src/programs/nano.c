@@ -15,6 +15,17 @@ static void by_int80(u64 n)
         call_int80(CALL_PID, 0, 0, 0);
 }
 
+/* A copy that ends at once, and the wait for its end. */
+static void by_fork(u64 n)
+{
+    while (n--) {
+        s64 child = call(CALL_FORK, 0, 0, 0);
+        if (child == 0)
+            exit(0);
+        call(CALL_WAIT, child, 0, 0);
+    }
+}
+
 static void measure(const char *name, void (*fn)(u64), u64 count)
 {
     u64 hz = call(CALL_INFO, INFO_TSC_HZ, 0, 0);
@@ -45,5 +56,7 @@ int main(int argc, char **argv)
         measure("syscall", by_syscall, count);
     if (!name || strcmp(name, "int80") == 0)
         measure("int80", by_int80, count);
+    if (!name || strcmp(name, "fork") == 0)
+        measure("fork", by_fork, count);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* ACPI tables (ACPI 6.4, 5.2): RSDP, RSDT or XSDT, FADT, MADT, and the \_S5 package of the DSDT. */
-#include "kernel.h"
+#include "native.h"
 
 #define BIOS_START 0xe0000
 #define BIOS_END 0x100000
@@ -173,7 +173,7 @@ static void read_table(u64 physical)
         find_s5(t);
 }
 
-void acpi_start(void)
+void native_acpi_start(void)
 {
     u64 ebda = (u64)*(u16 *)direct(EBDA_SEGMENT) << 4;
     const struct rsdp *r = ebda >= 0x400 && ebda < 0xa0000 ? search(ebda, ebda + KIB) : NULL;

@@ -1,5 +1,5 @@
 /* The MC146818 real-time clock. */
-#include "kernel.h"
+#include "native.h"
 
 #define CMOS_INDEX 0x70
 #define CMOS_DATA 0x71
@@ -20,8 +20,8 @@
 
 static u8 cmos(u8 index)
 {
-    machine_out8(CMOS_INDEX, index);
-    return machine_in8(CMOS_DATA);
+    native_out8(CMOS_INDEX, index);
+    return native_in8(CMOS_DATA);
 }
 
 static int decimal(u8 v, bool binary) { return binary ? v : (v >> 4) * 10 + (v & 15); }
@@ -33,7 +33,7 @@ static void read_once(u8 r[8])
         r[i] = cmos(registers[i]);
 }
 
-bool rtc_read(struct date *d)
+bool native_date(struct date *d)
 {
     u8 r[8], again[8];
     u64 until = clock_now() + 20 * MILLISECOND;

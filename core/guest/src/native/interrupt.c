@@ -1,5 +1,5 @@
 /* Interrupt controllers: the 8259A pair, or local APIC and I/O APIC where the MADT lists them. ISA line n is vector 0x20 + n on both. */
-#include "kernel.h"
+#include "native.h"
 
 #define PIC1_COMMAND 0x20
 #define PIC1_DATA 0x21
@@ -35,30 +35,29 @@
 static volatile u32 *apic, *ioapic;
 static void (*handlers[16])(void);
 static u16 pic_mask = 0xffff;
-u64 interrupt_counts[16];
 
-u32 apic_read(u32 offset) { return apic[offset / 4]; }
-void apic_write(u32 offset, u32 value) { apic[offset / 4] = value; }
-bool interrupt_has_apic(void) { return apic; }
+u32 native_apic_read(u32 offset) { return apic[offset / 4]; }
+void native_apic_write(u32 offset, u32 value) { apic[offset / 4] = value; }
+bool native_has_apic(void) { return apic; }
 
-const char *interrupt_controller(void) { return ioapic ? "I/O APIC" : apic ? "PIC through the local APIC" : "PIC"; }
+const char *native_interrupt_controller(void) { return ioapic ? "I/O APIC" : apic ? "PIC through the local APIC" : "PIC"; }
 
 static void pic_write_mask(void)
 {
-    machine_out8(PIC1_DATA, pic_mask);
-    machine_out8(PIC2_DATA, pic_mask >> 8);
+    native_out8(PIC1_DATA, pic_mask);
+    native_out8(PIC2_DATA, pic_mask >> 8);
 }
 
 static void pic_start(void)
 {
-    machine_out8(PIC1_COMMAND, ICW1_INIT_ICW4);
-    machine_out8(PIC2_COMMAND, ICW1_INIT_ICW4);
-    machine_out8(PIC1_DATA, VECTOR_IRQ);
-    machine_out8(PIC2_DATA, VECTOR_IRQ + 8);
-    machine_out8(PIC1_DATA, 1 << CASCADE);
-    machine_out8(PIC2_DATA, CASCADE);
-    machine_out8(PIC1_DATA, ICW4_8086);
-    machine_out8(PIC2_DATA, ICW4_8086);
+    native_out8(PIC1_COMMAND, ICW1_INIT_ICW4);
+    native_out8(PIC2_COMMAND, ICW1_INIT_ICW4);
+    native_out8(PIC1_DATA, VECTOR_IRQ);
+    native_out8(PIC2_DATA, VECTOR_IRQ + 8);
+    native_out8(PIC1_DATA, 1 << CASCADE);
+    native_out8(PIC2_DATA, CASCADE);
+    native_out8(PIC1_DATA, ICW4_8086);
+    native_out8(PIC2_DATA, ICW4_8086);
     pic_write_mask();
 }
 
@@ -68,21 +67,22 @@ static void ioapic_write(u32 index, u32 value)
     ioapic[IOAPIC_WINDOW / 4] = value;
 }
 
-void interrupt_start(void)
+void native_interrupt_start(void)
 {
+    native_acpi_start();
     pic_start();
     if (!machine_features.apic || !acpi.madt || command_line_flag("nolapic"))
         return;
     apic = device_map(acpi.apic_address, PAGE);
-    machine_write_msr(MSR_APIC_BASE, machine_read_msr(MSR_APIC_BASE) | APIC_BASE_ENABLE);
+    native_write_msr(MSR_APIC_BASE, native_read_msr(MSR_APIC_BASE) | APIC_BASE_ENABLE);
     if (acpi.ioapic_address && !command_line_flag("noapic"))
         ioapic = device_map(acpi.ioapic_address, PAGE);
-    apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
-    apic_write(APIC_LVT_LINT0, ioapic ? LVT_MASKED : LVT_EXTINT);
-    apic_write(APIC_LVT_LINT1, LVT_NMI);
-    apic_write(APIC_LVT_ERROR, LVT_MASKED);
-    apic_write(APIC_TPR, 0);
-    this_cpu()->apic_id = apic_read(APIC_ID) >> 24;
+    native_apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
+    native_apic_write(APIC_LVT_LINT0, ioapic ? LVT_MASKED : LVT_EXTINT);
+    native_apic_write(APIC_LVT_LINT1, LVT_NMI);
+    native_apic_write(APIC_LVT_ERROR, LVT_MASKED);
+    native_apic_write(APIC_TPR, 0);
+    this_cpu()->apic_id = native_apic_read(APIC_ID) >> 24;
 }
 
 static void ioapic_enable(int irq)
@@ -102,7 +102,7 @@ static void ioapic_enable(int irq)
     ioapic_write(IOAPIC_REDIRECTION + pin * 2, low);
 }
 
-void interrupt_register(int irq, void (*handler)(void))
+void native_interrupt_register(int irq, void (*handler)(void))
 {
     bool on = machine_disable();
     handlers[irq] = handler;
@@ -123,28 +123,19 @@ static bool pic_spurious(int irq)
     if (irq != 7 && irq != 15)
         return false;
     u16 port = irq == 7 ? PIC1_COMMAND : PIC2_COMMAND;
-    machine_out8(port, OCW3_READ_ISR);
-    if (machine_in8(port) & 0x80)
+    native_out8(port, OCW3_READ_ISR);
+    if (native_in8(port) & 0x80)
         return false;
     if (irq == 15)
-        machine_out8(PIC1_COMMAND, OCW2_EOI);
+        native_out8(PIC1_COMMAND, OCW2_EOI);
     return true;
 }
 
-static void timer_interrupt(void)
+void native_interrupt_dispatch(u64 vector)
 {
-    timer_ticks++;
-    this_cpu()->ticks++;
-    serial_poll();
-    thread_tick();
-}
-
-void interrupt_dispatch(u64 vector)
-{
-    this_cpu()->interrupts++;
     if (vector == VECTOR_TIMER) {
-        timer_interrupt();
-        apic_write(APIC_EOI, 0);
+        timer_tick();
+        native_apic_write(APIC_EOI, 0);
         return;
     }
     if (vector < VECTOR_IRQ || vector >= VECTOR_IRQ + 16)
@@ -152,16 +143,15 @@ void interrupt_dispatch(u64 vector)
     int irq = vector - VECTOR_IRQ;
     if (!ioapic && pic_spurious(irq))
         return;
-    interrupt_counts[irq]++;
     if (irq == 0)
-        timer_interrupt();
+        timer_tick();
     if (handlers[irq])
         handlers[irq]();
     if (ioapic) {
-        apic_write(APIC_EOI, 0);
+        native_apic_write(APIC_EOI, 0);
         return;
     }
     if (irq >= 8)
-        machine_out8(PIC2_COMMAND, OCW2_EOI);
-    machine_out8(PIC1_COMMAND, OCW2_EOI);
+        native_out8(PIC2_COMMAND, OCW2_EOI);
+    native_out8(PIC1_COMMAND, OCW2_EOI);
 }

@@ -106,7 +106,7 @@ start_high:
     xor %ebp, %ebp
     mov %edi, %edi
     mov %esi, %esi
-    call kernel_main
+    call native_main
 4:  hlt
     jmp 4b
 
@@ -121,10 +121,6 @@ boot_gdt:
 boot_gdt_pointer:
     .word 23
     .long LOW(boot_gdt)
-    .globl boot_tsc
-    .balign 8
-boot_tsc:
-    .quad 0
 
     .bss
     .balign 4096
