@@ -37,6 +37,7 @@ const checks = {
   rooms: [process.execPath, 'build/rooms.mjs'],
   'dead code': [tool('knip'), '-c', 'build/knip.json', '--no-progress'],
   'support matrix': [process.execPath, 'build/matrix.ts', '--check'],
+  hypercalls: [process.execPath, 'build/hypercalls.ts', '--check'],
 };
 
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

@@ -67,7 +67,7 @@ export function bootXen(target: XenTarget, request: BootRequest): void {
   const { memory } = target;
   const guest = (frame: number): number => machineFrame(frame) * PAGE;
   for (const { physical, bytes } of segments) writeSparsely(memory, guest(0) + physical, bytes);
-  memory.write(guest(0) + Number(notes.hypercallPage - notes.virtualBase), hypercallPage());
+  if (notes.hypercallPage !== undefined) memory.write(guest(0) + Number(notes.hypercallPage - notes.virtualBase), hypercallPage());
   if (initrd) memory.write(guest(plan.module), initrd.data);
   for (let frame = 0; frame < domain.guestFrames; frame++) memory.write64(guest(plan.list) + 8 * frame, machineFrame(frame));
   writeTables(memory, plan, notes);
@@ -88,7 +88,7 @@ function checkKernel(name: string, { entry, hypercallPage: page, virtualBase, p2
   const inside = (address: bigint, length: bigint): boolean => address >= virtualBase && address + length <= virtualBase + BigInt(end);
   if (virtualBase % BigInt(PAGE) !== 0n || !usable(virtualBase, BigInt(end))) bad('its virtual base is no address for a kernel');
   if (!inside(entry, 1n)) bad('its entry is not in it');
-  if (page % BigInt(PAGE) !== 0n || !inside(page, BigInt(PAGE))) bad('its hypercall page is not in it');
+  if (page !== undefined && (page % BigInt(PAGE) !== 0n || !inside(page, BigInt(PAGE)))) bad('its hypercall page is not in it');
   if (p2m !== undefined && (p2m % BigInt(PAGE) !== 0n || !usable(p2m, 1n << 30n))) bad('its list of frames is wanted at no address');
   return Math.ceil(end / PAGE);
 }

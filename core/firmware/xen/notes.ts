@@ -19,7 +19,8 @@ const FEATURES = new Set(['writable_page_tables', 'pae_pgdir_above_4gb']);
 /** Addresses are virtual. */
 export interface XenNotes {
   readonly entry: bigint;
-  readonly hypercallPage: bigint;
+  /** A page that is to be filled with the code of hypercalls; absent: the kernel has its own. */
+  readonly hypercallPage: bigint | undefined;
   /** Where pseudo-physical address 0 is mapped at the start. */
   readonly virtualBase: bigint;
   /** What the ELF's physical addresses are too large by. */
@@ -62,13 +63,12 @@ export function xenNotes(name: string, elf: ElfFile): XenNotes {
     const data = notes.get(type);
     return data && new TextDecoder('latin1').decode(data).replace(/\0.*$/s, '');
   };
-  const hypercallPage = number(XEN_ELFNOTE_HYPERCALL_PAGE);
   const entry = number(XEN_ELFNOTE_ENTRY);
-  if (entry === undefined || hypercallPage === undefined) {
+  if (entry === undefined) {
     throw new FirmwareError(
       notes.has(XEN_ELFNOTE_PHYS32_ENTRY)
         ? `${name} can be paravirtualized by Xen's PVH interface only; what is here is PV (CONFIG_XEN_PV)`
-        : `${name} does not say where Xen is to enter it, or where its hypercall page is`,
+        : `${name} does not say where Xen is to enter it`,
     );
   }
   const version = text(XEN_ELFNOTE_XEN_VERSION) ?? '';
@@ -79,7 +79,7 @@ export function xenNotes(name: string, elf: ElfFile): XenNotes {
 
   return {
     entry,
-    hypercallPage,
+    hypercallPage: number(XEN_ELFNOTE_HYPERCALL_PAGE),
     virtualBase: number(XEN_ELFNOTE_VIRT_BASE) ?? 0n,
     physicalOffset: number(XEN_ELFNOTE_PADDR_OFFSET) ?? 0n,
     p2m: number(XEN_ELFNOTE_INIT_P2M),
