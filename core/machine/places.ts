@@ -15,6 +15,7 @@ import { Uart16550 } from '../devices/uart16550.ts';
 import { VirtioPciState } from '../devices/virtio-pci.ts';
 import { BiosState } from '../firmware/bios/layout.ts';
 import type { Struct } from '../state/struct.ts';
+import { paraPlaces, type ParaPlaces } from '../vmm/para/devices.ts';
 
 /** Bytes of a console's rings. */
 export const OUTPUT_RING = 1 << 16;
@@ -49,6 +50,7 @@ export interface Places {
   readonly video: number;
   readonly testMemory: number;
   readonly bios: number;
+  readonly para: ParaPlaces;
 }
 
 /** Places everything there could be, so that addresses do not depend on options; `devices` and `devicesEnd` from the layout. */
@@ -84,5 +86,6 @@ export function places(area: { readonly devices: number; readonly devicesEnd: nu
     video: bytes(VideoMemory.SIZE),
     testMemory: bytes(TESTDEV_MMIO_SIZE),
     bios: take(BiosState),
+    para: paraPlaces(take),
   };
 }

@@ -16,8 +16,6 @@ export const PARA_GRANTS = 0x10;
 export const PARA_GRANT_FRAMES = 64;
 /** sizeof(grant_entry_v1_t) is 8. */
 export const PARA_GRANT_ENTRIES = (PARA_GRANT_FRAMES * 4096) / 8;
-/** The guest's number as a domain; backends are in domain 0. */
-export const PARA_DOMID = 1;
 /** Event channels of a domain (2-level ABI, 64-bit). */
 export const PARA_PORTS = 4096;
 /** VIRQ_* are below this (NR_VIRQS). */
