@@ -32,6 +32,7 @@ export class ParaMemory {
   readonly engine: Engine;
   readonly para;
   readonly cpu;
+  readonly bounce = Cpu.offsets.bounce;
   readonly #view: DataView;
   readonly #ram: number;
   /** The first tables: their frames. */
@@ -90,6 +91,10 @@ export class ParaMemory {
     if (value !== undefined) this.#view.setBigUint64(at, BigInt.asUintN(64, value), true);
     return this.#view.getBigUint64(at, true);
   }
+  /** 8 bytes of machine memory. */
+  word(at: number): bigint {
+    return this.#view.getBigUint64(at, true);
+  }
   info(frame: number): ReturnType<(typeof PageInfo)['view']> {
     return PageInfo.view(this.buffer, this.para.pages + frame * PageInfo.size);
   }
@@ -100,10 +105,6 @@ export class ParaMemory {
   /** Calls an export of the processor's with the vCPU. */
   call(name: string, ...args: (number | bigint)[]): number | bigint {
     return (this.engine.helpers as unknown as Record<string, (...args: (number | bigint)[]) => number | bigint>)[name]!(CPUS, ...args);
-  }
-  /** As `call`, without the vCPU. */
-  plain(name: string, ...args: (number | bigint)[]): number {
-    return (this.engine.helpers as unknown as Record<string, (...args: (number | bigint)[]) => number>)[name]!(...args);
   }
   /** Type, typed references and references of a frame. */
   use(frame: number): number[] {

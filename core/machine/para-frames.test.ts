@@ -86,10 +86,10 @@ describe('references', () => {
     expect(m.call('getPageType', m.free, PGT_writable_page)).toBe(1);
     expect(m.check([{ frame: m.free, type: PGT_writable_page }])).toEqual([]);
     m.call('putPageType', m.free);
-    expect(m.plain('getPage', m.para.frames)).toBe(0);
-    expect(m.plain('getPage', 0)).toBe(0);
-    expect(m.plain('getPage', m.free)).toBe(1);
-    m.plain('putPage', m.free);
+    expect(m.call('getPage', m.para.frames)).toBe(0);
+    expect(m.call('getPage', 0)).toBe(0);
+    expect(m.call('getPage', m.free)).toBe(1);
+    m.call('putPage', m.free);
     expect(m.check()).toEqual([]);
   });
   test('keep a frame, and what is free can be had again', () => {

@@ -8,6 +8,7 @@ import {
   Control,
   Cpu,
   EXIT_BUDGET,
+  ParaVcpu,
   Record,
   RECORDS_INTERPRETED,
 } from '../state/index.ts';
@@ -128,10 +129,13 @@ export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modu
   return {
     run(cpu, budget) {
       let exit: number;
+      const running = control.para === 0 ? 0 : (cpu + Cpu.offsets.para + ParaVcpu.offsets.running) >>> 2;
       translator?.enter(cpu);
+      if (running !== 0) Atomics.store(words, running, 1);
       try {
         exit = execute(cpu, budget);
       } finally {
+        if (running !== 0) Atomics.store(words, running, 0);
         translator?.leave(cpu);
       }
       const at = (cpu + Cpu.offsets.activity) >>> 2;

@@ -272,6 +272,9 @@ export const EVENT_KICK = 16;
 /** TF is set, or a debug trap is pending. */
 export const EVENT_TRAP = 32;
 
+/** The TLB is to be flushed before anything more is executed (para VMs). */
+export const EVENT_FLUSH = 64;
+
 /** What `run` returns. The budget is used up. */
 export const EXIT_BUDGET = 1;
 /** The vCPU is in HLT and nothing is there to wake it. */

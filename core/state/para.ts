@@ -75,11 +75,13 @@ export const PageInfo = struct('PageInfo', {
   /** 1: pinned by the guest as `type`. */
   pinned: 'u8',
   reserved: 'u8',
-  /** `Para.flushClock` when a mapping of it was last taken away, or when one of the two below came to be "several": TLBs may have it until they are flushed. */
+  /** `Para.flushClock` when a mapping of it was last taken away, or when one of the following came to be "several": TLBs may have it until they are flushed. */
   stamp: 'u32',
-  /** The TLB entry by which the guest's kernel, and its programs, may write to it: its address; 0: none; 1: there are several. */
-  kernelWriter: 'u32',
-  userWriter: 'u32',
+  /**
+   * TLB entries by which it may be written to: their addresses; 0: none; 1: there are several. Those of the guest's kernel for addresses of programs and for its own,
+   * those of programs likewise.
+   */
+  writers: ['u32', 4],
 });
 
 /** trap_info_t */
@@ -144,7 +146,10 @@ export const ParaVcpu = struct('ParaVcpu', {
   periodic: 'f64',
   /** `Para.flushClock` as its TLB was last flushed. */
   flushed: 'u32',
-  flushedReserved: 'u32',
+  /** 1 while it is in a run. Only then others wait until it has flushed its TLB, as often as they asked for. */
+  running: 'u32',
+  flushAsked: 'u32',
+  flushServed: 'u32',
   /** Linear address of the runstate area that the guest registered; 0: none. RUNSTATE_* since when, and nanoseconds in each. */
   runstateAddress: 'u64',
   runstate: 'u32',

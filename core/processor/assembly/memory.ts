@@ -39,10 +39,11 @@ import {
   TLB_USER_ALIGNED,
 } from './layout';
 import { holdsCode, invalidateCode } from './codepages';
-import { PF_PRESENT, PF_WRITE, VECTOR_AC, VECTOR_GP, VECTOR_SS, fault, leave, pendPageFault } from './fault';
+import { VECTOR_AC, VECTOR_GP, VECTOR_SS, fault } from './fault';
 import { readMmio, writeMmio } from './host';
 import { checkDataBreakpoint } from './interrupts';
 import { ACCESS_READ, ACCESS_WRITE, MMIO, TABLE, translate } from './paging';
+import { pageTableWrite } from './para_update';
 import { DR7_ENABLES, isRom, systemMode, tlbEntry, tlbMode } from './tlb';
 
 const CR0_PE: u64 = 1;
@@ -171,11 +172,7 @@ function writePart(cpu: usize, at: u64, from: usize, size: u32): void {
     return;
   }
   const offset = <u32>at;
-  if (at & TABLE) {
-    // What the update would be is not permitted.
-    pendPageFault(cpu, load<u64>(cpu, CPU_bounceAddress), PF_PRESENT | PF_WRITE);
-    leave();
-  }
+  if (at & TABLE) return pageTableWrite(cpu, offset, from, size, load<u64>(cpu, CPU_bounceAddress));
   if (isRom(offset)) return;
   copy(ramAddress(at), from, size);
   invalidateCode(offset >>> 12, offset & 0xfff, (offset & 0xfff) + size - 1);

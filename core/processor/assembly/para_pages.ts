@@ -13,19 +13,23 @@ import {
   CONTROL_ram,
   CONTROL_vcpus,
   CPU_STRIDE,
+  CPU_event,
   CPU_para,
+  EVENT_FLUSH,
   OWNER_FREE,
   OWNER_GUEST,
   OWNER_SHARED,
   PAGEINFO_SIZE,
   PAGEINFO_count,
-  PAGEINFO_kernelWriter,
   PAGEINFO_owner,
   PAGEINFO_stamp,
   PAGEINFO_type,
   PAGEINFO_typeCount,
-  PAGEINFO_userWriter,
+  PAGEINFO_writers,
+  PARAVCPU_flushAsked,
+  PARAVCPU_flushServed,
   PARAVCPU_flushed,
+  PARAVCPU_running,
   PARA_busy,
   PARA_flushClock,
   PARA_frames,
@@ -41,19 +45,22 @@ import {
   PGT_none,
   PGT_seg_desc_page,
   PGT_writable_page,
-  TLB_USER,
 } from './layout';
 import { invalidateCode } from './codepages';
 import { domain } from './para';
 import { validateDescriptors } from './para_descriptors';
 import { invalidateTable, validateTable } from './para_tables';
-import { clearEntry, fence, flushTlb, forgetDirectories, frameOf, isOpen, tlbBaseOf } from './tlb';
+import { clearEntry, fence, flushTlb, forgetDirectories, frameOf, isOpen, tlbBase, vcpuOf } from './tlb';
 
 /** errno.h, as results have them. */
 export const EPERM: i32 = 1;
-export const ENOMEM: i32 = 12;
+export const ESRCH: i32 = 3;
+export const EACCES: i32 = 13;
+export const EFAULT: i32 = 14;
 export const EBUSY: i32 = 16;
 export const EINVAL: i32 = 22;
+export const ENOSYS: i32 = 38;
+export const EOPNOTSUPP: i32 = 95;
 
 /** Of a frame without a place in the guest's memory, in the machine-to-physical table (INVALID_M2P_ENTRY). */
 export const INVALID_M2P_ENTRY: u64 = -1;
@@ -79,9 +86,16 @@ function vcpuAt(index: u32): usize {
 
 // -- the lock
 
-export function lockPara(): void {
+/** How long who waits sleeps before it looks again: nanoseconds. */
+const PATIENCE: i64 = 50_000;
+
+/** Whoever waits for another vCPU does meanwhile what that one may wait for. */
+export function lockPara(cpu: usize): void {
   const at = domain() + PARA_lock;
-  while (atomic.cmpxchg<u32>(at, 0, 1) != 0) atomic.wait<i32>(at, 1, 1000000);
+  while (atomic.cmpxchg<u32>(at, 0, 1) != 0) {
+    serveFlush(cpu);
+    atomic.wait<i32>(at, 1, PATIENCE);
+  }
 }
 
 export function unlockPara(): void {
@@ -92,17 +106,53 @@ export function unlockPara(): void {
 
 // -- flushes
 
-/** The TLB of a vCPU forgets everything; its clock says so. */
+/** The TLB of the calling vCPU forgets everything; its clock says so. */
 export function flushAll(cpu: usize): void {
   flushTlb(cpu, false);
-  const clock = load<u32>(domain(), PARA_flushClock) + 1;
-  store<u32>(domain(), clock, PARA_flushClock);
+  const clock = atomic.add<u32>(domain() + PARA_flushClock, 1) + 1;
   store<u32>(cpu + CPU_para, clock, PARAVCPU_flushed);
 }
 
+/** Does what `flushOther` asked for. */
+export function serveFlush(cpu: usize): void {
+  const para = cpu + CPU_para;
+  const asked = atomic.load<u32>(para + PARAVCPU_flushAsked);
+  if (asked == load<u32>(para, PARAVCPU_flushServed)) return;
+  flushAll(cpu);
+  atomic.store<u32>(para + PARAVCPU_flushServed, asked);
+  atomic.notify(para + PARAVCPU_flushServed, -1);
+}
+
+/** Another vCPU's TLB forgets everything before its guest executes anything more: it is waited for where it does now. */
+function flushOther(cpu: usize, other: usize): void {
+  const para = other + CPU_para;
+  const ticket = atomic.add<u32>(para + PARAVCPU_flushAsked, 1) + 1;
+  atomic.or<u32>(other + CPU_event, EVENT_FLUSH);
+  for (;;) {
+    const served = atomic.load<u32>(para + PARAVCPU_flushServed);
+    if (<i32>(served - ticket) >= 0 || !atomic.load<u32>(para + PARAVCPU_running)) return;
+    serveFlush(cpu);
+    atomic.wait<i32>(para + PARAVCPU_flushServed, served, PATIENCE);
+  }
+}
+
+/**
+ * No walk goes on from a page table that it remembers: something that referred to page tables does not any more. To be called after that was stored, and before the tables
+ * may become something else.
+ */
+export function forgetTables(cpu: usize): void {
+  forgetDirectories(tlbBase(cpu));
+  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) if (vcpuAt(i) != cpu) flushOther(cpu, vcpuAt(i));
+}
+
+function flushOf(cpu: usize, vcpu: usize): void {
+  if (vcpu == cpu) flushAll(cpu);
+  else flushOther(cpu, vcpu);
+}
+
 /** The TLBs of all vCPUs forget everything. */
-export function flushEverywhere(): void {
-  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) flushAll(vcpuAt(i));
+export function flushEverywhere(cpu: usize): void {
+  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) flushOf(cpu, vcpuAt(i));
 }
 
 /** A vCPU has not flushed its TLB since the time of `stamp`. (The clock wraps: one from long ago may cost a flush.) */
@@ -119,9 +169,9 @@ function isStale(info: usize): bool {
   return false;
 }
 
-function flushStale(info: usize): void {
+function flushStale(cpu: usize, info: usize): void {
   const stamp = load<u32>(info, PAGEINFO_stamp);
-  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) if (flushedBefore(vcpuAt(i), stamp)) flushAll(vcpuAt(i));
+  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) if (flushedBefore(vcpuAt(i), stamp)) flushOf(cpu, vcpuAt(i));
 }
 
 /** A mapping of the frame of `info` was taken away, or its right to write. */
@@ -136,16 +186,12 @@ export function stampFrame(info: usize): void {
 /** In place of an entry's address: there are several. */
 const SEVERAL: u32 = 1;
 
-// @ts-ignore: decorator
-@inline
-function writerOf(mode: u32): usize {
-  return mode == TLB_USER ? PAGEINFO_userWriter : PAGEINFO_kernelWriter;
-}
-
-/** A TLB of `mode` has an entry for `frame` that may write. */
-export function noteWriter(mode: u32, entry: usize, frame: u32): void {
+/** A TLB of `mode` has an entry for `linear` that may write to `frame`. */
+export function noteWriter(mode: u32, linear: u64, entry: usize, frame: u32): void {
   const info = pageInfo(frame);
-  const at = info + writerOf(mode);
+  // What a kernel has mapped for itself, and for a program, are flushed at different times; a program's own are in another array.
+  const place = <usize>((mode << 1) & 2) | <usize>(linear >>> 63);
+  const at = info + PAGEINFO_writers + (place << 2);
   const before = load<u32>(at);
   if (before != <u32>entry) {
     if (before == SEVERAL ? isStale(info) : before != 0 && frameOf(before) == frame << 12 && isOpen(before)) {
@@ -160,20 +206,18 @@ export function noteWriter(mode: u32, entry: usize, frame: u32): void {
 }
 
 /** No TLB has an entry that may write to `frame`. */
-function closeWriters(frame: u32, info: usize): void {
-  const kernel = load<u32>(info, PAGEINFO_kernelWriter);
-  const user = load<u32>(info, PAGEINFO_userWriter);
-  if (kernel == SEVERAL || user == SEVERAL) flushStale(info);
-  else {
-    closeWriter(frame, kernel);
-    closeWriter(frame, user);
+function closeWriters(cpu: usize, frame: u32, info: usize): void {
+  for (let i = PAGEINFO_writers; i < PAGEINFO_writers + 16; i += 4) {
+    const entry = load<u32>(info + i);
+    if (entry == 0) continue;
+    store<u32>(info + i, 0);
+    if (entry == SEVERAL) flushStale(cpu, info);
+    else if (frameOf(entry) == frame << 12) {
+      const vcpu = vcpuAt(vcpuOf(entry));
+      if (vcpu == cpu) clearEntry(entry);
+      else flushOther(cpu, vcpu);
+    }
   }
-  store<u32>(info, 0, PAGEINFO_kernelWriter);
-  store<u32>(info, 0, PAGEINFO_userWriter);
-}
-
-function closeWriter(frame: u32, entry: usize): void {
-  if (entry != 0 && frameOf(entry) == frame << 12) clearEntry(entry);
 }
 
 // -- references
@@ -236,7 +280,7 @@ function changeType(cpu: usize, frame: u32, info: usize, type: u32): bool {
     store<u8>(info, before, PAGEINFO_type);
     return false;
   }
-  closeWriters(frame, info);
+  closeWriters(cpu, frame, info);
   // A table that refers to itself finds that it has the type.
   store<u32>(info, 1, PAGEINFO_typeCount);
   const valid = type == PGT_seg_desc_page ? validateDescriptors(frame) : validateTable(cpu, frame, type);
@@ -255,18 +299,14 @@ export function dropType(cpu: usize, frame: u32): void {
   const type = <u32>load<u8>(info, PAGEINFO_type);
   if (type == PGT_writable_page) return;
   store<u8>(info, <u8>PGT_none, PAGEINFO_type);
-  if (type >= PGT_l1_page_table && type <= PGT_l4_page_table) {
-    invalidateTable(cpu, frame, type);
-    // Walks go on from a page table that they remember.
-    if (type == PGT_l1_page_table) for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) forgetDirectories(tlbBaseOf(i));
-  }
+  if (type >= PGT_l1_page_table && type <= PGT_l4_page_table) invalidateTable(cpu, frame, type);
 }
 
 // -- for others
 
 /** Takes a reference to a frame of the guest's; false: it has none of that number. */
-export function getPage(frame: u32): bool {
-  lockPara();
+export function getPage(cpu: usize, frame: u32): bool {
+  lockPara(cpu);
   const may = isMappable(frame);
   if (may) takePage(pageInfo(frame));
   unlockPara();
@@ -274,15 +314,15 @@ export function getPage(frame: u32): bool {
 }
 
 /** Gives back what `getPage` took. */
-export function putPage(frame: u32): void {
-  lockPara();
+export function putPage(cpu: usize, frame: u32): void {
+  lockPara(cpu);
   dropPage(pageInfo(frame));
   unlockPara();
 }
 
 /** Takes a reference to a frame of the guest's as one of `type` (PGT_*), which is validated if it is not yet; false: it cannot be that now. */
 export function getPageType(cpu: usize, frame: u32, type: u32): bool {
-  lockPara();
+  lockPara(cpu);
   const may = takeType(cpu, frame, type);
   unlockPara();
   return may;
@@ -290,7 +330,8 @@ export function getPageType(cpu: usize, frame: u32, type: u32): bool {
 
 /** Gives back what `getPageType` took. */
 export function putPageType(cpu: usize, frame: u32): void {
-  lockPara();
+  lockPara(cpu);
+  if (load<u8>(pageInfo(frame), PAGEINFO_type) <= <u8>PGT_l4_page_table) forgetTables(cpu);
   dropType(cpu, frame);
   unlockPara();
 }
@@ -306,13 +347,13 @@ export function m2pEntry(frame: u32): usize {
 
 /** The guest gives a frame back: 0, or a negative error if it is not its own or still in use. */
 export function releaseFrame(cpu: usize, frame: u32): i32 {
-  lockPara();
-  const result = release(frame);
+  lockPara(cpu);
+  const result = release(cpu, frame);
   unlockPara();
   return result;
 }
 
-function release(frame: u32): i32 {
+function release(cpu: usize, frame: u32): i32 {
   if (!isGuests(frame)) return -EINVAL;
   const info = pageInfo(frame);
   if (load<u32>(info, PAGEINFO_count) != 0) return -EBUSY;
@@ -321,7 +362,7 @@ function release(frame: u32): i32 {
     store<u8>(info, <u8>OWNER_GUEST, PAGEINFO_owner);
     return -EBUSY;
   }
-  flushStale(info);
+  flushStale(cpu, info);
   store<u8>(info, <u8>PGT_none, PAGEINFO_type);
   store<u64>(m2pEntry(frame), INVALID_M2P_ENTRY);
   store<u32>(domain(), load<u32>(domain(), PARA_totalPages) - 1, PARA_totalPages);
@@ -330,7 +371,7 @@ function release(frame: u32): i32 {
 
 /** A free frame, of zeros, becomes the guest's; 0: it has as many as it may, or none is free. */
 export function allocateFrame(cpu: usize): u32 {
-  lockPara();
+  lockPara(cpu);
   const at = domain();
   const total = load<u32>(at, PARA_totalPages);
   let found: u32 = 0;

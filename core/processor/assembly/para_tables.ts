@@ -17,7 +17,7 @@ import {
 } from './layout';
 import { invalidateCode } from './codepages';
 import { domain } from './para';
-import { EINVAL, dropPage, dropType, frameAddress, isMappable, pageInfo, stampFrame, takePage, takeType } from './para_pages';
+import { EINVAL, dropPage, dropType, forgetTables, frameAddress, isMappable, pageInfo, stampFrame, takePage, takeType } from './para_pages';
 
 const P: u64 = 1;
 const RW: u64 = 2;
@@ -137,6 +137,9 @@ export function changeEntry(cpu: usize, at: usize, level: u32, value: u64, prese
     if (!takeEntry(cpu, entry, level)) return -EINVAL;
     storeEntry(at, before, entry, preserve);
   }
-  if (before & P) dropEntry(cpu, before, level);
+  if (before & P) {
+    if (level != PGT_l1_page_table) forgetTables(cpu);
+    dropEntry(cpu, before, level);
+  }
   return 0;
 }

@@ -31,6 +31,7 @@ import {
   CPU_stepping,
   CPU_tlb,
   CS,
+  EVENT_FLUSH,
   EVENT_INIT,
   EVENT_INTERRUPT,
   EVENT_KICK,
@@ -67,6 +68,7 @@ import { codePage } from './codepages';
 import { LENGTH_MAX } from './decoder';
 import { emulation, enterVmm, intercept, isMonitored, leaveVmm } from './monitor';
 import { fetchAddress } from './paging';
+import { serveFlush } from './para_pages';
 import { frameOf } from './tlb';
 import { instructionAddress } from './operands';
 import { compress, uncompress } from './rings';
@@ -136,6 +138,10 @@ function service(cpu: usize): u32 {
   } else if (shadow == 2) store<u32>(cpu, 0, CPU_interruptShadow);
 
   const event = atomic.load<u32>(cpu + CPU_event);
+  if (event & EVENT_FLUSH) {
+    atomic.and<u32>(cpu + CPU_event, ~EVENT_FLUSH);
+    serveFlush(cpu);
+  }
   if (event & EVENT_KICK) {
     atomic.and<u32>(cpu + CPU_event, ~EVENT_KICK);
     // The shadow covers the next instruction, whenever it is executed.

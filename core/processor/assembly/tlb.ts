@@ -98,11 +98,9 @@ export function tlbEntry(cpu: usize, mode: u32, linear: u64): usize {
   return tlbBase(cpu) + ((<usize>mode) << MODE_SHIFT) + ((<usize>linear >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
 }
 
-/** The TLB of a vCPU by its index. */
-// @ts-ignore: decorator
-@inline
-export function tlbBaseOf(index: u32): usize {
-  return <usize>load<u32>(0, CONTROL_tlbs) + <usize>index * TLB_SIZE;
+/** The number of the vCPU whose TLB has `entry`. */
+export function vcpuOf(entry: usize): u32 {
+  return <u32>((entry - <usize>load<u32>(0, CONTROL_tlbs)) / TLB_SIZE);
 }
 
 /** Which array an ordinary access of this vCPU uses. */
@@ -271,7 +269,7 @@ export function fillTlb(cpu: usize, mode: u32, linear: u64, ram: u32, flags: u32
   store<u64>(entry, readable && !watched ? tag : EMPTY, TLBENTRY_readTag);
   store<u64>(entry, executable ? tag : EMPTY, TLBENTRY_execTag);
   store<u64>(entry, open ? tag : EMPTY, TLBENTRY_writeTag);
-  if (permitted && isPara()) noteWriter(mode, entry, ram >>> 12);
+  if (permitted && isPara()) noteWriter(mode, linear, entry, ram >>> 12);
 
   if (open && load<u32>(0, CONTROL_vcpus) > 1) {
     // Another vCPU may have put its first code on this page meanwhile, and have looked at this TLB before the tag was there.
