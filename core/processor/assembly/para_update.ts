@@ -10,7 +10,6 @@ import {
   PARAVCPU_pageTableWrites,
   PARAVCPU_updateSizes,
   PARA_BATCHING,
-  PARA_DOMID,
   PARA_SIZES,
   PARA_switches,
   PGT_l1_page_table,
@@ -40,6 +39,8 @@ export const PREEMPTED: i64 = 0x1_0000_0000;
 /** Entries that are done before others have their turn. */
 const PORTION: u32 = 512;
 
+/** Of the guest (core/vmm/para/shared.ts). */
+const DOMID_GUEST: u32 = 1;
 const DOMID_SELF: u32 = 0x7ff0;
 const DOMID_IO: u32 = 0x7ff1;
 const DOMID_XEN: u32 = 0x7ff2;
@@ -74,7 +75,7 @@ function putWord(cpu: usize, linear: u64, value: u32): bool {
 
 /** A list that a hypercall is about. The first word of the answer to `beginList`: -errno, or the number of entries that were done before. */
 export function beginList(cpu: usize, count: u32, done: u64, owner: u32): i64 {
-  if (owner != DOMID_SELF && owner != PARA_DOMID && owner != DOMID_IO) return owner == 0 || owner == DOMID_XEN || owner >>> 16 ? -EPERM : -ESRCH;
+  if (owner != DOMID_SELF && owner != DOMID_GUEST && owner != DOMID_IO) return owner == 0 || owner == DOMID_XEN || owner >>> 16 ? -EPERM : -ESRCH;
   if (!(count & CONTINUED)) {
     noteSize(cpu, count);
     return 0;
