@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { CompilerData, FromCompiler, ToCompiler } from '../translator/background.ts';
 import { Bell } from '../translator/bell.ts';
 import { tuneV8ForBackground } from '../wasm/index.ts';
+import { v8MakesWay } from './priority.ts';
 import type { VmKey } from './protocol.ts';
 
 /** The module that the compiler's thread runs. */
@@ -52,6 +53,7 @@ export class CompilerThread {
 
   #spawn(): void {
     tuneV8ForBackground();
+    v8MakesWay();
     const workerData: CompilerData = { bell: this.bell.buffer };
     const worker = new Worker(this.#options.module, {
       workerData,
