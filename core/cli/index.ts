@@ -9,6 +9,7 @@ const USAGE = `Ringside ${VERSION}: virtual machines on a processor of its own.
                [--disk FILE]... [--memory 512M] [--cpus N] [--cpu MODEL[,+flag,-flag]]
                [--technique full|para|hardware] [--engine interpreter|translator|kvm]
                [--translate-sensitive on|off] [--adaptive on|off]     of --technique full
+               [--batching on|off] [--asynchrony on|off]              of --technique para
                [--pcpus N] [--policy NAME] [--serial stdio|FILE|none]
                [--test-devices] [--no-reboot] [--timeout SECONDS] [--stats FILE]
                runs one VM here: a kernel, else the first disk’s boot loader, else the built-in guest

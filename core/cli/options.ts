@@ -1,6 +1,6 @@
 /** Options that several commands share, from text to values. Every mistake is a UserError with one sentence. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { UserError, type Engine, type FullSwitches, type Source, type Technique } from '../host/api.ts';
+import { UserError, type Engine, type FullSwitches, type ParaSwitches, type Source, type Technique } from '../host/api.ts';
 import { DEFAULT_MEMORY, DEFAULT_MEMORY_BUILTIN } from '../host/definition.ts';
 import path from 'node:path';
 
@@ -22,6 +22,8 @@ export const MACHINE_OPTIONS = {
   technique: { type: 'string' },
   'translate-sensitive': { type: 'string' },
   adaptive: { type: 'string' },
+  batching: { type: 'string' },
+  asynchrony: { type: 'string' },
   engine: { type: 'string' },
 } as const satisfies Options;
 
@@ -104,6 +106,7 @@ export function machineOf(values: MachineValues) {
     cpu: values.cpu,
     technique: values.technique === undefined ? undefined : oneOf(values.technique, '--technique', TECHNIQUES),
     full: fullOf(values),
+    para: paraOf(values),
     engine: values.engine === undefined ? undefined : oneOf(values.engine, '--engine', ENGINES),
     disks: (values.disk ?? []).map((file) => ({ path: path.resolve(file) })),
   };
@@ -117,6 +120,17 @@ function fullOf(values: MachineValues): FullSwitches | undefined {
   return {
     translateSensitive: onOrOff(values['translate-sensitive'] ?? 'on', '--translate-sensitive'),
     adaptive: onOrOff(values.adaptive ?? 'on', '--adaptive'),
+  };
+}
+
+/** The switches of paravirtualization; undefined: nothing was said of them. */
+function paraOf(values: MachineValues): ParaSwitches | undefined {
+  const given = (['batching', 'asynchrony'] as const).find((name) => values[name] !== undefined);
+  if (given === undefined) return undefined;
+  if (values.technique !== 'para') throw new UserError(`--${given} goes with --technique para.`);
+  return {
+    batching: onOrOff(values.batching ?? 'on', '--batching'),
+    asynchrony: onOrOff(values.asynchrony ?? 'on', '--asynchrony'),
   };
 }
 

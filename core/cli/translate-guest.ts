@@ -5,7 +5,7 @@ import { PcpuBlock, REQUEST_PAUSE, VmBlock } from '../host/block.ts';
 import { engineModules } from '../host/assets.ts';
 import { milliseconds, monotonic } from '../host/clock.ts';
 import { SPEED_START, takeTurn, type Guest, type GuestEngine } from '../host/executor.ts';
-import { pc } from '../host/guest.ts';
+import { guests } from '../host/guest.ts';
 import { makeMemory } from '../host/machine.ts';
 import type { OpenRequest } from '../host/pcpu.ts';
 import { Control, Cpu, CPUS, MIB } from '../state/index.ts';
@@ -68,10 +68,10 @@ export async function translateGuest({ draft, timeout, at, hottest }: GuestReque
       },
     },
   };
-  const machine = pc.machine(request);
+  const machine = guests.machine(request);
   try {
     const bus = monitor(machine.bus, () => block.accounts[0]!, monotonic);
-    const engine = pc.engine(request, machine, bus);
+    const engine = guests.engine(request, machine, bus);
     const until = monotonic() + timeout;
     const watched: GuestEngine = {
       run(cpu, budget) {
@@ -88,7 +88,7 @@ export async function translateGuest({ draft, timeout, at, hottest }: GuestReque
       undefinedOpcodes: () => engine.undefinedOpcodes(),
     };
     guest = { block, machine, bus, engine: watched, outcome: undefined, speed: SPEED_START };
-    await pc.boot(request, machine);
+    await guests.boot(request, machine);
     block.accounts[0]!.clear(BLOCKED, monotonic());
     const turn = takeTurn(guest, 0, SLICE, new PcpuBlock());
     const line = turn.why === 'ended' ? endingOf(turn.outcome).line : undefined;

@@ -1,4 +1,5 @@
 /** What only this host can tell about a draft: files, CPU models, memory, engines. The first mistake is thrown as a UserError. */
+import { PARA_MOST_MIB } from '../machine/create.ts';
 import { parseCpu } from '../spec/models.ts';
 import { UserError, type HostInfo, type VmDraft } from './api.ts';
 import { draftSchema, parse } from './definition.ts';
@@ -30,7 +31,7 @@ export async function checkDraft(value: unknown, limits: HostInfo['limits']): Pr
 
 /** The part of it that needs no files. */
 export function checkMachine(
-  draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'full' | 'para' | 'engine' | 'source'>,
+  draft: Pick<VmDraft, 'memory' | 'vcpus' | 'cpu' | 'technique' | 'full' | 'para' | 'engine' | 'source' | 'serials'>,
   limits: HostInfo['limits'],
 ): void {
   if (draft.memory > limits.memoryMax) {
@@ -44,14 +45,32 @@ export function checkMachine(
   if (draft.engine === 'kvm') {
     throw new UserError('The engine "kvm" is not there yet: only "interpreter" and "translator" are.', 'engine');
   }
+  if (draft.technique === 'hardware') {
+    throw new UserError('The technique "hardware" is not there yet: there are "automatic", "full" and "para".', 'technique');
+  }
   if (draft.full !== undefined && draft.technique !== 'full') {
     throw new UserError('The switches of full virtualization go with the technique "full".', 'full');
   }
   if (draft.para !== undefined && draft.technique !== 'para') {
     throw new UserError('The switches of paravirtualization go with the technique "para".', 'para');
   }
-  if (draft.technique === 'para' || draft.technique === 'hardware') {
-    throw new UserError(`The technique "${draft.technique}" is not there yet: there are "automatic" and "full".`, 'technique');
+  if (draft.technique === 'para') checkPara(draft);
+}
+
+/** A paravirtualized guest is a 64-bit kernel that asks for memory and devices by hypercall. */
+function checkPara({ source, memory, cpu, serials }: Pick<VmDraft, 'source' | 'memory' | 'cpu' | 'serials'>): void {
+  if (source.kind === 'disk') {
+    throw new UserError('A paravirtualized VM starts from a kernel: the boot loader of a disk needs a PC.', 'technique');
+  }
+  if (source.kind === 'kernel' && source.modules !== undefined && source.modules.length > 0) {
+    throw new UserError('A paravirtualized kernel takes an initial RAM disk and no modules.', 'source.modules');
+  }
+  if (memory > PARA_MOST_MIB) {
+    throw new UserError(`A paravirtualized VM can have at most ${PARA_MOST_MIB} MiB of memory, not ${memory}.`, 'memory');
+  }
+  if (serials > 1) throw new UserError('A paravirtualized VM has one console, and no other serial ports.', 'serials');
+  if (!parseCpu(cpu ?? '').features.has('lm')) {
+    throw new UserError('A paravirtualized VM needs a CPU model with 64-bit mode (“lm”).', 'cpu');
   }
 }
 

@@ -12,7 +12,7 @@ export type Outcome =
   | { readonly kind: 'power-off' }
   | { readonly kind: 'reset' }
   | { readonly kind: 'debug-exit'; readonly value: number }
-  | { readonly kind: 'crash'; readonly status: 'triple-fault' | 'internal' | 'device' | 'host'; readonly reason: string };
+  | { readonly kind: 'crash'; readonly status: 'triple-fault' | 'internal' | 'device' | 'domain' | 'host'; readonly reason: string };
 
 /** A machine's devices, as the loop needs them. Times are nanoseconds of the guest's clock. */
 export interface GuestMachine {

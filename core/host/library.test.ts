@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UserError, type VmDraft } from './api.ts';
-import { checkDraft } from './check.ts';
+import { checkDraft, checkMachine } from './check.ts';
 import { Library, stateFolder, writeAtomically } from './library.ts';
 
 let folder: string;
@@ -111,7 +111,16 @@ describe('checkDraft', () => {
     ['an unknown CPU model', () => ({ ...draft, cpu: 'z80' }), 'cpu', /z80/],
     ['an unknown flag', () => ({ ...draft, cpu: 'default,+warp' }), 'cpu', /warp/],
     ['an engine that is not there', () => ({ ...draft, engine: 'kvm' }), 'engine', /not there yet/],
-    ['a technique that is not there', () => ({ ...draft, technique: 'para' }), 'technique', /not there yet/],
+    ['a technique that is not there', () => ({ ...draft, technique: 'hardware' }), 'technique', /not there yet/],
+    ['para with two serial ports', () => ({ ...draft, technique: 'para', serials: 2 }), 'serials', /one console/],
+    ['para without 64-bit mode', () => ({ ...draft, technique: 'para', cpu: 'default,-lm' }), 'cpu', /64-bit/],
+    ['para with modules', () => ({ ...from({ modules: ['/x'] }), technique: 'para' }), 'source.modules', /no modules/],
+    [
+      'para from a disk',
+      () => ({ ...draft, technique: 'para', source: { kind: 'disk' }, disks: [{ path: '/x' }] }),
+      'technique',
+      /starts from a kernel/,
+    ],
     [
       'switches of a technique that is not chosen',
       () => ({ ...draft, full: { translateSensitive: true, adaptive: false } }),
@@ -165,6 +174,12 @@ describe('checkDraft', () => {
     ['a disk that is not there', () => ({ ...draft, disks: [{ path: '/no/disk' }] }), 'disks.0.path', /does not exist/],
     ['nothing at all', () => null, undefined, /./],
   ];
+  test('a paravirtualized VM has less memory at most', () => {
+    const large = { ...draft, technique: 'para', memory: 3001 } as const;
+    expect(() => checkMachine(large, { memoryMax: 3584, vcpusMax: 1 })).toThrow(/at most 3000 MiB of memory, not 3001/);
+    checkMachine({ ...large, memory: 3000 }, { memoryMax: 3584, vcpusMax: 1 });
+  });
+
   test.each(mistakes)('%s', async (_name, value, field, words) => {
     const error: unknown = await checkDraft(value(), limits).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UserError);

@@ -6,6 +6,7 @@ import { parseCpu } from '../spec/models.ts';
 import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB } from '../state/index.ts';
 import { translationStatistics } from '../translator/statistics.ts';
 import { FULL_SWITCHES } from '../vmm/full/switches.ts';
+import { PARA_SWITCHES } from '../vmm/para/switches.ts';
 import { UserError } from './api.ts';
 import type { MachineWindow } from './pool.ts';
 import type { MachineSpec } from './protocol.ts';
@@ -16,7 +17,8 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
   let made: ReturnType<typeof createMachine>;
   try {
     const full = spec.technique === 'full' ? (spec.full ?? FULL_SWITCHES) : undefined;
-    made = createMachine({ memoryMiB, vcpus: spec.vcpus, cpu: parseCpu(spec.cpu ?? ''), full });
+    const para = spec.technique === 'para' ? (spec.para ?? PARA_SWITCHES) : undefined;
+    made = createMachine({ memoryMiB, vcpus: spec.vcpus, cpu: parseCpu(spec.cpu ?? ''), full, para });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new UserError(`A VM with ${memoryMiB} MiB of memory cannot be made here: ${why}.`, 'memory');

@@ -28,6 +28,8 @@ export interface OpenRequest {
   /** Wall time at the guest's time 0, in milliseconds since 1970. */
   readonly rtcStart: number;
   readonly hooks: MachineHooks;
+  /** Seconds that the first vCPU has waited for a processor and been halted; absent: nobody counts. */
+  waited?(): { readonly ready: number; readonly halted: number };
   /** For who wants to look at translations. */
   readonly translator?: TranslatorOptions;
   /** Wakes the compiler's thread, if there is one. */
@@ -71,6 +73,7 @@ export function serve<M extends GuestMachine, E extends GuestEngine>(opener: Ope
         modules: data.modules,
         epoch: () => block.epoch,
         rtcStart: message.rtcStart,
+        waited: () => block.accounts[0]!.waited,
         wakeCompiler: bell && (() => bell.ring()),
         hooks: {
           ended: (outcome) => {

@@ -1,6 +1,7 @@
 /** The messages between the host's main thread and a pCPU thread. */
 import type { Stop } from '../scheduler/dispatcher.ts';
 import type { FullSwitches } from '../vmm/full/switches.ts';
+import type { ParaSwitches } from '../vmm/para/switches.ts';
 import type { Disk, Engine, Source, Technique } from './api.ts';
 import type { Outcome } from './executor.ts';
 
@@ -18,6 +19,8 @@ export interface MachineSpec {
   readonly technique?: Technique | 'automatic';
   /** Of the technique `full`; absent: all on. */
   readonly full?: FullSwitches;
+  /** Of the technique `para`; absent: all on. */
+  readonly para?: ParaSwitches;
   readonly disks: readonly Disk[];
   readonly serials: number;
   /** isa-debug-exit and pc-testdev. */

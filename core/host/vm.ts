@@ -27,6 +27,7 @@ export const specOf = (definition: VmDefinition): MachineSpec => ({
   engine: definition.engine,
   technique: definition.technique,
   full: definition.full,
+  para: definition.para,
   disks: definition.disks,
   serials: definition.serials,
 });

@@ -1,5 +1,5 @@
 /** Entry of a pCPU's thread. */
-import { pc } from './guest.ts';
+import { guests } from './guest.ts';
 import { serve } from './pcpu.ts';
 
-serve(pc);
+serve(guests);

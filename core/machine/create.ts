@@ -29,7 +29,7 @@ const FOUR_GIB = 2 ** 32;
 /** MiB below the frames of a paravirtualized guest. */
 const PARA_GUEST_MIB = (PARA_GUEST * PAGE) / MIB;
 /** All of its frames are below the PCI hole. */
-const PARA_MOST_MIB = 3000;
+export const PARA_MOST_MIB = 3000;
 
 /** MiB that the machine-to-physical table takes: 8 bytes a frame, its own frames included. */
 const paraTableMiB = (memoryMiB: number): number => Math.ceil((memoryMiB + 16) / 512);

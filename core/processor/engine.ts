@@ -38,6 +38,16 @@ export interface Helpers {
    */
   guestAddress(cpu: number, low: number, high: number, write: number): number;
   invalidateCode(page: number, first: number, last: number): void;
+  // -- of a paravirtualized guest (core/vmm/para)
+  /** After `resetCpu`: the state in which every such kernel begins. */
+  resetPara(cpu: number): void;
+  /** Before the first instruction: takes the loader's page tables into use; 0, or a negative error. */
+  paraStart(cpu: number): number;
+  guestAddress(cpu: number, low: number, high: number, write: number): number;
+  getPageType(cpu: number, frame: number, type: number): number;
+  putPageType(cpu: number, frame: number): void;
+  releaseFrame(cpu: number, frame: number): number;
+  allocateFrame(cpu: number): number;
   /** Forgets all decoded code, and with it all translations. Not while any of it is executed. */
   forgetCode(): void;
 }

@@ -116,6 +116,11 @@ export class Account {
     this.#cells[INSTRUCTIONS] = value;
   }
 
+  /** Seconds that it waited for a processor, and in HLT, up to the last change of its state. */
+  get waited(): { readonly ready: number; readonly halted: number } {
+    return { ready: this.#cells[READY_TIME]!, halted: this.#cells[HALTED_TIME]! };
+  }
+
   /** What it all came to at `now`, the state it is in included: the parts add up to the time since `clear`. */
   totals(now: number): AccountTotals {
     for (let tries = 0; ; tries++) {

@@ -37,6 +37,8 @@ export function monitor(board: ProcessorBus, sink: (cpu: number) => ExitSink, no
     taskPriority: (cpu, value) => void take(cpu, { reason: 'task-priority-write', value }),
     readTaskPriority: (cpu) => take(cpu, { reason: 'task-priority-read' }),
     apicMsr: (cpu, msr, low, high) => void take(cpu, { reason: 'msr-write', msr, low, high }),
+    // Counted by the processor, with those that it does itself.
+    ...(board.hypercall && { hypercall: (cpu: number, number: number) => board.hypercall!(cpu, number) }),
     // Not exits: RDTSC runs in the guest on hardware, and a note is the VMM's own.
     tsc: (cpu) => board.tsc(cpu),
     note: (cpu, text) => board.note(cpu, text),

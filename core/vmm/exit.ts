@@ -4,6 +4,7 @@
  */
 import type { ProcessorBus } from '../bus/processor.ts';
 import { FULL_REASONS, type FullReason } from './full/exits.ts';
+import { PARA_REASONS, type ParaReason } from './para/exits.ts';
 
 export type Exit =
   | { readonly reason: 'io-in'; readonly port: number; readonly size: number }
@@ -25,8 +26,10 @@ export type Exit =
   | { readonly reason: 'kick' }
   /** INIT was signalled. */
   | { readonly reason: 'init' }
-  /** Full virtualization's: emulated where they arise (core/processor/assembly/monitor.ts), and counted. */
-  | { readonly reason: FullReason }
+  /** Full virtualization's, emulated where they arise (core/processor/assembly/monitor.ts), and paravirtualization's likewise: counted. */
+  | { readonly reason: FullReason | ParaReason }
+  /** The VMM ended the domain. */
+  | { readonly reason: 'domain-crash'; readonly detail: string }
   /** Triple fault. */
   | { readonly reason: 'shutdown' }
   /** The core itself is wrong: a case that must not happen. */
@@ -34,7 +37,7 @@ export type Exit =
 
 export type ExitReason = Exit['reason'];
 
-/** Those that are not full virtualization's. */
+/** Those that are of no technique. */
 const GENERAL = [
   'io-in',
   'io-out',
@@ -50,13 +53,14 @@ const GENERAL = [
   'init',
   'shutdown',
   'internal',
+  'domain-crash',
 ] as const satisfies readonly ExitReason[];
 
 // Every reason has its counter: this fails to compile when one is missing.
-true satisfies Exclude<ExitReason, FullReason> extends (typeof GENERAL)[number] ? true : never;
+true satisfies Exclude<ExitReason, FullReason | ParaReason> extends (typeof GENERAL)[number] ? true : never;
 
 /** The order of the counters in shared memory. */
-export const EXIT_REASONS: readonly ExitReason[] = [...GENERAL, ...FULL_REASONS];
+export const EXIT_REASONS: readonly ExitReason[] = [...GENERAL, ...FULL_REASONS, ...PARA_REASONS];
 
 /** What comes after an exit. */
 export type Verdict =
@@ -69,7 +73,7 @@ export type Verdict =
   /** The machine starts anew. */
   | { readonly next: 'reset' }
   /** Never runs again: the VM crashed. */
-  | { readonly next: 'crash'; readonly status: 'triple-fault' | 'internal'; readonly detail: string };
+  | { readonly next: 'crash'; readonly status: 'triple-fault' | 'internal' | 'domain'; readonly detail: string };
 
 const WAIT: Verdict = { next: 'wait' };
 const YIELD: Verdict = { next: 'yield' };
@@ -110,9 +114,11 @@ export function handleExit(exit: Exit, cpu: number, bus: ProcessorBus): Verdict 
       return { next: 'crash', status: 'triple-fault', detail: 'triple fault' };
     case 'internal':
       return { next: 'crash', status: 'internal', detail: exit.detail };
+    case 'domain-crash':
+      return { next: 'crash', status: 'domain', detail: exit.detail };
     default:
       // Emulated already; a reason of any other kind that has no case above fails to compile.
-      exit.reason satisfies FullReason;
+      exit.reason satisfies FullReason | ParaReason;
       return DONE;
   }
 }

@@ -3,6 +3,7 @@ import type { ProcessorBus } from '../bus/processor.ts';
 import { Account, ACCOUNT_SIZE, BLOCKED, HALTED, READY, RUNNING } from './account.ts';
 import { exitIndex, monitor } from './bus.ts';
 import { FULL_REASONS } from './full/exits.ts';
+import { PARA_REASONS } from './para/exits.ts';
 import { EXIT_REASONS, handleExit, type Exit } from './exit.ts';
 
 /** A board that says what was done to it. */
@@ -42,11 +43,18 @@ describe('handleExit', () => {
     [{ reason: 'kick' }, { next: 'yield' }],
     [{ reason: 'init' }, { next: 'reset' }],
     // Emulated by the processor, and only counted here.
-    ...FULL_REASONS.map((reason): [Exit, ReturnType<typeof handleExit>] => [{ reason }, { next: 'resume', value: 0 }]),
+    ...[...FULL_REASONS, ...PARA_REASONS].map((reason): [Exit, ReturnType<typeof handleExit>] => [
+      { reason },
+      { next: 'resume', value: 0 },
+    ]),
     [{ reason: 'shutdown' }, { next: 'crash', status: 'triple-fault', detail: 'triple fault' }],
     [
       { reason: 'internal', detail: 'x' },
       { next: 'crash', status: 'internal', detail: 'x' },
+    ],
+    [
+      { reason: 'domain-crash', detail: 'x' },
+      { next: 'crash', status: 'domain', detail: 'x' },
     ],
   ];
   test.each(cases)('%o', (exit, verdict, done) => {

@@ -126,6 +126,11 @@ export class EventChannels {
     return port;
   }
 
+  /** EVTCHNOP_bind_pirq: there are no physical interrupts for it. */
+  bindPirq(): never {
+    refuse(EINVAL);
+  }
+
   /** EVTCHNOP_close. */
   close(port: number): void {
     if (!this.#valid(port) || this.#stat(port) === STAT_CLOSED) refuse(EINVAL);
@@ -213,7 +218,7 @@ export class EventChannels {
     if (!this.#valid(port) || this.#bit(SHARED_INFO.pending, port)) return;
     this.#setBit(SHARED_INFO.pending, port, true);
     if (!this.#bit(SHARED_INFO.mask, port)) this.#select(port);
-    if (this.#words[(this.#para + Para.offsets.polling) >> 2] !== 0) this.#endPoll(port);
+    if (this.#words[(this.#para + Para.offsets.polling) >> 2] !== 0) this.#wakePoll(port);
   }
 
   sendVirq(virq: number): void {
@@ -251,6 +256,11 @@ export class EventChannels {
   /** vcpu_info.evtchn_upcall_mask = 0. */
   enableUpcalls(): void {
     this.#bytes[this.#info + VCPU_INFO.upcallMask] = 0;
+  }
+
+  /** SCHEDOP_poll has waited long enough. */
+  endPoll(): void {
+    this.#wake();
   }
 
   /** Everything is to be looked for again: after vcpu_info has moved. */
@@ -338,7 +348,7 @@ export class EventChannels {
     Atomics.or(this.#words, (CPUS + Cpu.offsets.event) >> 2, EVENT_INTERRUPT);
   }
 
-  #endPoll(port: number): void {
+  #wakePoll(port: number): void {
     const polled = (this.#para + Para.offsets.polled) >> 2;
     const count = this.#words[(this.#para + Para.offsets.polledPorts) >> 2]!;
     if (this.#words.subarray(polled, polled + count).includes(port)) this.#wake();

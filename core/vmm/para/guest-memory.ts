@@ -1,13 +1,14 @@
 /** The guest kernel's memory by linear address, as its page table and rights have it: what hypercalls are given pointers to. */
-import { Control, PAGE } from '../../state/index.ts';
+import { PAGE } from '../../state/index.ts';
 import { EFAULT, refuse } from './errno.ts';
 
 /** What of the processor is needed for it (exports of core/processor/assembly). */
 export interface Walker {
-  /** Address in machine memory of a byte of the guest's kernel, whose linear address is given in halves; 0: not accessible. */
+  /**
+   * Address in machine memory of a byte of the guest's kernel, whose linear address is given in halves; 0: not accessible. To be written: code on
+   * its page is made stale.
+   */
   guestAddress(cpu: number, low: number, high: number, write: number): number;
-  /** RAM page index, first and last byte that were written. */
-  invalidateCode(page: number, first: number, last: number): void;
 }
 
 const MASK = 0xffff_ffff_ffff_ffffn;
@@ -15,7 +16,6 @@ const MASK = 0xffff_ffff_ffff_ffffn;
 export class GuestMemory {
   readonly #bytes: Uint8Array;
   readonly #cpu: number;
-  readonly #ram: number;
   /** Set when there is a processor. */
   walker: Walker | undefined;
 
@@ -23,7 +23,6 @@ export class GuestMemory {
   constructor(buffer: ArrayBufferLike, cpu: number) {
     this.#bytes = new Uint8Array(buffer);
     this.#cpu = cpu;
-    this.#ram = Control.view(buffer, 0).ram;
   }
 
   /** A copy of `length` bytes. Refuses with -EFAULT. */
@@ -36,11 +35,7 @@ export class GuestMemory {
   /** Refuses with -EFAULT; then some of it may be written. */
   write(address: bigint, data: Uint8Array | DataView): void {
     const bytes = data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    this.#each(address, bytes.length, true, (at, done, part) => {
-      this.#bytes.set(bytes.subarray(done, done + part), at);
-      const offset = at - this.#ram;
-      this.walker?.invalidateCode(Math.floor(offset / PAGE), offset % PAGE, (offset % PAGE) + part - 1);
-    });
+    this.#each(address, bytes.length, true, (at, done, part) => this.#bytes.set(bytes.subarray(done, done + part), at));
   }
 
   /** Whether all of it may be read, or written. */

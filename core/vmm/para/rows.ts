@@ -3,7 +3,7 @@
  * statistics and the table in docs/paravirtualization.md come from these.
  */
 import { HYPERCALLS } from '../../state/index.ts';
-import { ENOSYS, EPERM } from './errno.ts';
+import { ENOSYS, EOPNOTSUPP, EPERM } from './errno.ts';
 
 export type ArgumentType = 'u32' | 'u64' | 'domid' | 'frame' | 'address' | 'pointer';
 
@@ -58,14 +58,14 @@ const TEXT = `
 36 | domctl                 | pointer                    | EPERM     | batch
 37 | kexec_op               | u32 pointer                | EPERM     | batch
 38 | tmem_op                | pointer                    | ENOSYS    | batch
-39 | argo_op                | u32 pointer pointer u32 u32 | ENOSYS   | batch
-40 | xenpmu_op              | u32 pointer                | ENOSYS    | batch
+39 | argo_op                | u32 pointer pointer u32 u32 | EOPNOTSUPP | batch
+40 | xenpmu_op              | u32 pointer                | EOPNOTSUPP | batch
 41 | dm_op                  | domid u32 pointer          | EPERM     | batch
 42 | hypfs_op               | u32 pointer u32 pointer u32 | EPERM    | batch
 48 | mca                    | pointer                    | EPERM     | batch
 `;
 
-const ERRORS: Readonly<Record<string, number>> = { EPERM, ENOSYS };
+const ERRORS: Readonly<Record<string, number>> = { EPERM, ENOSYS, EOPNOTSUPP };
 
 export const HYPERCALL_ROWS: readonly HypercallRow[] = TEXT.trim()
   .split('\n')
