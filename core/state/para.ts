@@ -20,6 +20,8 @@ export const PARA_GRANT_ENTRIES = (PARA_GRANT_FRAMES * 4096) / 8;
 export const PARA_PORTS = 4096;
 /** VIRQ_* are below this (NR_VIRQS). */
 export const PARA_VIRQS = 24;
+/** The guest as it is known to itself and in xenstore; backends are domain 0. */
+export const PARA_DOMID = 1;
 /** The ports of xenstore and of the console, as start_info says. */
 export const PARA_STORE_PORT = 1;
 export const PARA_CONSOLE_PORT = 2;

@@ -1,5 +1,7 @@
 /** What the guest shares with the VMM: structures of xen.h, with the offsets of the 64-bit interface. */
 
+import { PARA_DOMID } from '../../state/index.ts';
+
 /** struct vcpu_info, 64 bytes. */
 export const VCPU_INFO = { upcallPending: 0, upcallMask: 1, pendingSel: 8, cr2: 16, time: 32, size: 64 } as const;
 /** struct vcpu_time_info. */
@@ -21,6 +23,6 @@ export const SHARED_INFO = {
 export const LEGACY_MAX_VCPUS = 32;
 
 export const DOMID_SELF = 0x7ff0;
-/** The guest as it is known to itself and in xenstore, and the VMM as a domain: where backends are. */
-export const DOMID_GUEST = 1;
+/** The guest, and the VMM as a domain: where backends are. */
+export const DOMID_GUEST = PARA_DOMID;
 export const DOMID_BACKEND = 0;
