@@ -13,7 +13,6 @@ function tableOf(guest: ParaFixture) {
   const memory = new GuestMemory(guest.buffer, CPUS);
   memory.walker = {
     guestAddress: (_cpu, low, high) => (high === 0 && low >= 0x10_0000 && low < 0x50_0000 ? guest.ram.byteOffset + low : 0),
-    invalidateCode: () => {},
   };
   const table = new GrantTable({
     buffer: guest.buffer,
