@@ -22,6 +22,10 @@ export { compileModules, type EngineModules } from './modules.ts';
 export interface Helpers {
   /** Power-on state (vol. 3A, 9.1). */
   resetCpu(cpu: number): void;
+  /** After `resetCpu`: a para VM's vCPU as it is at start of day, but for the registers that a loader sets. */
+  resetPara(cpu: number): void;
+  /** Validates the first page table (`ParaVcpu.kernelCr3`) of a para VM; 0, or a negative error. */
+  paraStart(cpu: number): number;
   /** To be called after segments, CR0, EFER or RFLAGS.VM were set from outside. */
   updateReach(cpu: number): void;
   updateTlbMode(cpu: number): void;

@@ -143,6 +143,8 @@ export const ParaVcpu = struct('ParaVcpu', {
   /** Arguments of the hypercall that the host is asked for, and what it returned. */
   args: ['u64', 6],
   result: 'u64',
+  /** For frames and arguments that cross pages: the largest are an exception's, or set_gdt's 14 frames. */
+  frame: ['u64', 16],
   /** VCPUOP_set_singleshot_timer, set_timer_op: nanoseconds of system time; 0: not set. */
   singleshot: 'f64',
   periodic: 'f64',

@@ -37,6 +37,9 @@ import { VECTOR_DB, faultNoError, generalProtection, undefinedOpcode } from './f
 import { readTaskPriority, taskPriority } from './host';
 import { effectiveAddress, isRegister, linearAddress, operandSegment, operandSize, readRm16, rmAddress, writeRegister, writeRm16 } from './operands';
 import { loadPdptes } from './paging';
+import { isParaKernel } from './para';
+import { readControl, readDebug, writeControl, writeDebug } from './para_privileged';
+import { setTaskSwitched } from './para_state';
 import { isCompressed, physicalCr0 } from './rings';
 import { updateFacts, updateReach } from './segments';
 import { flushTlb, invalidatePage } from './tlb';
@@ -199,6 +202,7 @@ function result(cpu: usize, record: usize, value: u64): void {
 
 /** 0F 20: MOV r, CRn. */
 export function mov_from_cr(cpu: usize, record: usize): void {
+  if (isParaKernel(cpu)) return result(cpu, record, readControl(cpu, registerNumber(record)));
   privileged(cpu);
   const number = registerNumber(record);
   if (number == 0) result(cpu, record, load<u64>(cpu, CPU_cr0));
@@ -211,6 +215,7 @@ export function mov_from_cr(cpu: usize, record: usize): void {
 
 /** 0F 22: MOV CRn, r. */
 export function mov_to_cr(cpu: usize, record: usize): void {
+  if (isParaKernel(cpu)) return writeControl(cpu, registerNumber(record), source(cpu, record));
   privileged(cpu);
   const number = registerNumber(record);
   const value = source(cpu, record);
@@ -227,6 +232,7 @@ export function mov_to_cr(cpu: usize, record: usize): void {
 
 /** 0F 06. */
 export function clts(cpu: usize, record: usize): void {
+  if (isParaKernel(cpu)) return setTaskSwitched(cpu, false);
   privileged(cpu);
   store<u64>(cpu, load<u64>(cpu, CPU_cr0) & ~CR0_TS, CPU_cr0);
   updateFacts(cpu);
@@ -278,6 +284,7 @@ function guardDebug(cpu: usize): void {
 
 /** 0F 21: MOV r, DRn. */
 export function mov_from_dr(cpu: usize, record: usize): void {
+  if (isParaKernel(cpu)) return result(cpu, record, readDebug(cpu, debugNumber(cpu, record)));
   privileged(cpu);
   const number = debugNumber(cpu, record);
   guardDebug(cpu);
@@ -286,6 +293,7 @@ export function mov_from_dr(cpu: usize, record: usize): void {
 
 /** 0F 23: MOV DRn, r. */
 export function mov_to_dr(cpu: usize, record: usize): void {
+  if (isParaKernel(cpu)) return writeDebug(cpu, debugNumber(cpu, record), source(cpu, record));
   privileged(cpu);
   const number = debugNumber(cpu, record);
   guardDebug(cpu);
@@ -303,7 +311,7 @@ export function mov_to_dr(cpu: usize, record: usize): void {
 
 /** 0F 01 /7. A non-canonical address does nothing. */
 export function invlpg(cpu: usize, record: usize): void {
-  privileged(cpu);
+  if (!isParaKernel(cpu)) privileged(cpu);
   const linear = linearAddress(cpu, operandSegment(record), effectiveAddress(cpu, record));
   if (!isCode64(cpu) || isCanonical(linear)) invalidatePage(cpu, linear);
 }

@@ -15,6 +15,8 @@ import {
   SEGMENT_selector,
 } from './layout';
 import { isCompressed, physicalDescriptor } from './rings';
+import { isPara } from './para';
+import { paraDescriptor } from './para_segments';
 import { fault } from './fault';
 import { FLAG_VM } from './flags';
 import { systemLoad64, systemLoad8, systemStore8 } from './memory';
@@ -192,8 +194,9 @@ export function selectorFault(cpu: usize, vector: u32, selector: u32, external: 
   fault(cpu, vector, (selector & 0xfffc) | external);
 }
 
-/** Linear address of the `size` bytes of a selector's descriptor; NOWHERE if they are not inside its table. */
+/** Linear address of the `size` bytes of a selector's descriptor, in a para VM the selector; NOWHERE if they are not inside its table. */
 export function findDescriptor(cpu: usize, selector: u32, size: u32): u64 {
+  if (isPara()) return paraDescriptor(cpu, selector) == 0 ? NOWHERE : <u64>(selector & 0xffff);
   const offset = selector & 0xfff8;
   let base: u64;
   let limit: u32;
@@ -217,6 +220,7 @@ export function requireDescriptor(cpu: usize, selector: u32, size: u32, vector: 
 }
 
 export function readDescriptor(cpu: usize, address: u64): u64 {
+  if (isPara()) return paraDescriptor(cpu, <u32>address);
   const descriptor = systemLoad64(cpu, address);
   return isCompressed(cpu) ? physicalDescriptor(descriptor) : descriptor;
 }
@@ -224,6 +228,7 @@ export function readDescriptor(cpu: usize, address: u64): u64 {
 /** Sets the accessed bit in the table, whose descriptor may have another DPL. Returns the descriptor with it. */
 export function markAccessed(cpu: usize, address: u64, descriptor: u64): u64 {
   if ((descriptor >> 40) & 1) return descriptor;
+  if (isPara()) return descriptor | ((<u64>1) << 40);
   systemStore8(cpu, address + 5, <u8>systemLoad8(cpu, address + 5) | 1);
   return descriptor | ((<u64>1) << 40);
 }

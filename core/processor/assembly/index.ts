@@ -14,6 +14,7 @@ export { paraStart } from './para_start';
 export { mmuUpdate, pageTableWrite, updateVaMapping } from './para_update';
 export * from './memory';
 export { guestAddress } from './para_walk';
+export { resetPara } from './para_state';
 export * from './translated';
 export * from './cpuid';
 export * from './segments';

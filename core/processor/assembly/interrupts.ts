@@ -106,6 +106,8 @@ import {
 } from './frames';
 import { systemLoad16, systemLoad32, systemLoad64, systemLoad8 } from './memory';
 import { enterVmm, leaveVmm } from './monitor';
+import { isPara } from './para';
+import { deliverTrap } from './para_entry';
 import { isCompressed } from './rings';
 import { loadParagraph, setNullStack, updateReach } from './segments';
 import { TASK_INTERRUPT, finishTask, pushErrorCode, switchTask } from './tasks';
@@ -154,6 +156,7 @@ function deliverByTable(cpu: usize, table: u64, vector: u32, flags: u32, clear: 
  * error codes for what goes wrong here.
  */
 function deliver(cpu: usize, record: usize, vector: u32, software: bool, flags: u32, hasError: bool, error: u32, external: u32): void {
+  if (isPara()) return deliverTrap(cpu, vector, software, flags, hasError, error);
   if (isReal(cpu)) {
     if ((vector << 2) + 3 > load<u32>(cpu + CPU_idtr, DESCRIPTORTABLE_limit)) generalProtection(cpu, idtError(vector, external));
     deliverByTable(cpu, load<u64>(cpu + CPU_idtr, DESCRIPTORTABLE_base), vector, flags, FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF);

@@ -86,7 +86,7 @@ function count(cpu: usize, reason: u32): u64 {
 /** Of so many before it. Of rare ones a few are timed, but the first, which is like no other: code is compiled for it, caches are cold. */
 // @ts-ignore: decorator
 @inline
-function isTimed(before: u64): bool {
+export function isTimed(before: u64): bool {
   return (before & (VMM_SAMPLE - 1)) == VMM_SAMPLE - 1 || (before < VMM_SAMPLE && before != 0 && (before & (before + 1)) == 0);
 }
 

@@ -44,6 +44,8 @@ import { hasFeature } from './cpuid';
 import { generalProtection } from './fault';
 import { apicMsr, tsc } from './host';
 import { updateReach } from './segments';
+import { isParaKernel } from './para';
+import { readRegister, writeRegister } from './para_privileged';
 import { readTsc } from './timing';
 import { flushTlb } from './tlb';
 
@@ -300,13 +302,16 @@ function writeMsr(cpu: usize, msr: u32, value: u64): void {
 }
 
 export function rdmsr(cpu: usize, record: usize): void {
-  privileged(cpu);
-  const value = readMsr(cpu, load<u32>(cpu, RCX));
+  const para = isParaKernel(cpu);
+  if (!para) privileged(cpu);
+  const value = para ? readRegister(cpu, load<u32>(cpu, RCX)) : readMsr(cpu, load<u32>(cpu, RCX));
   store<u64>(cpu, value & 0xffffffff, RAX);
   store<u64>(cpu, value >>> 32, RDX);
 }
 
 export function wrmsr(cpu: usize, record: usize): void {
+  const value = <u64>load<u32>(cpu, RAX) | ((<u64>load<u32>(cpu, RDX)) << 32);
+  if (isParaKernel(cpu)) return writeRegister(cpu, load<u32>(cpu, RCX), value);
   privileged(cpu);
-  writeMsr(cpu, load<u32>(cpu, RCX), <u64>load<u32>(cpu, RAX) | ((<u64>load<u32>(cpu, RDX)) << 32));
+  writeMsr(cpu, load<u32>(cpu, RCX), value);
 }

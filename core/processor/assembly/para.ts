@@ -5,9 +5,11 @@
 import {
   CONTROL_para,
   CONTROL_ram,
+  CPU_event,
   CPU_para,
   CPU_rip,
   CPU_shutdown,
+  EVENT_KICK,
   PARAVCPU_info,
   PARAVCPU_mode,
   PARA_KERNEL,
@@ -66,4 +68,6 @@ export function crash(cpu: usize, reason: u32): void {
     store<u64>(at, load<u64>(cpu, CPU_rip), PARA_crashRip);
   }
   store<u32>(cpu, SHUTDOWN_PARA, CPU_shutdown);
+  // It leaves what it is in.
+  atomic.or<u32>(cpu + CPU_event, EVENT_KICK);
 }

@@ -3,7 +3,6 @@
  * memory. Kernel and programs have tables of their own. Entries of the upper half count as global: `MMUEXT_NEW_BASEPTR` keeps them where it is the same.
  */
 import {
-  CONTROL_ram,
   CPU_cr2,
   CPU_faultPending,
   CPU_para,
@@ -31,7 +30,7 @@ import { invalidateCode } from './codepages';
 import { isCanonical } from './descriptors';
 import { ACCESS_READ, ACCESS_WRITE, CHANGED, FAULT, FOUND, combine, found, mark64, permitted, walkFault } from './paging';
 import { PF_PRESENT } from './fault';
-import { domain } from './para';
+import { domain, ramAt } from './para';
 import {
   WALK_DIRTY,
   WALK_GLOBAL,
@@ -61,7 +60,7 @@ const USER_REGION: u64 = 2;
 @inline
 function below(frames: u64, entry: u64, index: u64): usize {
   const table = entry & ADDRESS;
-  return table >>> 12 < frames ? <usize>load<u32>(0, CONTROL_ram) + <usize>(table + index) : 0;
+  return table >>> 12 < frames ? ramAt(<u32>(table + index)) : 0;
 }
 
 /** The machine-to-physical table, which the guest's kernel reads in every address space. */
@@ -133,11 +132,12 @@ export function walkPara(cpu: usize, linear: u64, access: u32, mode: u32): u32 {
 }
 
 /**
- * Host address of the byte at a linear address of the guest's kernel, by its page table and with its rights, good to the end of the page and
- * until the guest runs again; 0: it may not access that. Never in the VMM's range. Raises nothing. Code on a page that is to be written is made stale.
+ * Host address of the byte at a linear address, by the page table and with the rights of the guest's kernel (TLB_SUPERVISOR) or its programs (TLB_USER), good to
+ * the end of the page and until the guest runs again; 0: it may not access that. Never in the VMM's range. Raises nothing. Code on a page that
+ * is to be written is made stale.
  */
-export function kernelAddress(cpu: usize, linear: u64, write: bool): usize {
-  const entry = tlbEntry(cpu, TLB_SUPERVISOR, linear);
+export function addressIn(cpu: usize, mode: u32, linear: u64, write: bool): usize {
+  const entry = tlbEntry(cpu, mode, linear);
   const page = linear & ~0xfff;
   if (linear >= HYPERVISOR_VIRT_START && linear < HYPERVISOR_VIRT_END) return 0;
   if ((write ? load<u64>(entry, TLBENTRY_writeTag) : load<u64>(entry, TLBENTRY_readTag)) == page)
@@ -146,7 +146,7 @@ export function kernelAddress(cpu: usize, linear: u64, write: bool): usize {
   const cr2 = load<u64>(cpu, CPU_cr2);
   const pending = load<u32>(cpu, CPU_faultPending);
   let end = CHANGED;
-  while (end == CHANGED) end = walkPara(cpu, linear, write ? ACCESS_WRITE : ACCESS_READ, TLB_SUPERVISOR);
+  while (end == CHANGED) end = walkPara(cpu, linear, write ? ACCESS_WRITE : ACCESS_READ, mode);
   if (end == FAULT) {
     store<u64>(cpu, cr2, CPU_cr2);
     store<u32>(cpu, pending, CPU_faultPending);
@@ -155,15 +155,40 @@ export function kernelAddress(cpu: usize, linear: u64, write: bool): usize {
   const flags = load<u32>(cpu, CPU_walkFlags);
   if (flags & WALK_TABLE) return 0;
   const ram = <u32>load<u64>(cpu, CPU_walkPhysical);
-  fillTlb(cpu, TLB_SUPERVISOR, linear, ram, flags, false);
+  fillTlb(cpu, mode, linear, ram, flags, false);
   if (write) {
     if (isRom(ram)) return 0;
     invalidateCode(ram >>> 12, 0, 0xfff);
   }
-  return <usize>load<u32>(0, CONTROL_ram) + ram + (<usize>linear & 0xfff);
+  return ramAt(ram) + (<usize>linear & 0xfff);
+}
+
+export function kernelAddress(cpu: usize, linear: u64, write: bool): usize {
+  return addressIn(cpu, TLB_SUPERVISOR, linear, write);
 }
 
 /** `kernelAddress` for the host: `write` is 0 or 1. */
 export function guestAddress(cpu: usize, low: u32, high: u32, write: u32): usize {
   return kernelAddress(cpu, (<u64>high << 32) | <u64>low, write != 0);
+}
+
+/** Copies `size` bytes (at most a page) from the guest's kernel to `at` or, if `write`, to it from there; false: it may not access all of them. */
+export function copyKernel(cpu: usize, linear: u64, at: usize, size: usize, write: bool): bool {
+  const room = 0x1000 - (<usize>linear & 0xfff);
+  const part = min<usize>(room, size);
+  const first = kernelAddress(cpu, linear, write);
+  if (first == 0) return false;
+  let second: usize = 0;
+  if (part < size) {
+    second = kernelAddress(cpu, linear + part, write);
+    if (second == 0) return false;
+  }
+  if (write) {
+    memory.copy(first, at, part);
+    if (part < size) memory.copy(second, at + part, size - part);
+  } else {
+    memory.copy(at, first, part);
+    if (part < size) memory.copy(at + part, second, size - part);
+  }
+  return true;
 }

@@ -17,6 +17,8 @@ import { FLAG_VM } from './flags';
 import { readPort, writePort } from './host';
 import { systemLoad16 } from './memory';
 import { operandSize } from './operands';
+import { isPara } from './para';
+import { checkPorts } from './para_privileged';
 import { isCompressed } from './rings';
 
 const CR0_PE: u64 = 1;
@@ -44,6 +46,7 @@ function mapPermits(cpu: usize, port: u32, size: u32): bool {
 
 /** Raises #GP(0) unless the current privilege permits an access of `size` bytes to `port`. */
 export function checkIo(cpu: usize, port: u32, size: u32): void {
+  if (isPara()) return checkPorts(cpu);
   if (!(load<u64>(cpu, CPU_cr0) & CR0_PE)) return;
   const eflags = load<u32>(cpu, CPU_eflags);
   if (!(eflags & FLAG_VM) && load<u32>(cpu, CPU_cpl) <= ((eflags >>> 12) & 3)) return;

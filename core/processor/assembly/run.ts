@@ -71,6 +71,8 @@ import { fetchAddress } from './paging';
 import { serveFlush } from './para_pages';
 import { frameOf } from './tlb';
 import { instructionAddress } from './operands';
+import { isPara } from './para';
+import { serveEvents } from './para_entry';
 import { compress, uncompress } from './rings';
 import { endShadow } from './shadow';
 
@@ -158,10 +160,14 @@ function service(cpu: usize): u32 {
       wake(cpu);
       deliverNmi(cpu);
     } else if ((event & EVENT_INTERRUPT) && (load<u32>(cpu, CPU_eflags) & FLAG_IF)) {
-      const vector = acknowledgeInterrupt(cpu);
-      if (vector >= 0) {
-        wake(cpu);
-        deliverInterrupt(cpu, vector);
+      if (isPara()) {
+        if (serveEvents(cpu)) wake(cpu);
+      } else {
+        const vector = acknowledgeInterrupt(cpu);
+        if (vector >= 0) {
+          wake(cpu);
+          deliverInterrupt(cpu, vector);
+        }
       }
     }
   }

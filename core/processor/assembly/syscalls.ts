@@ -37,6 +37,9 @@ import {
   setFlags,
 } from './flags';
 import { operandSize } from './operands';
+import { isPara } from './para';
+import { paraSystemCall } from './para_calls';
+import { bounceSystemEntry } from './para_entry';
 import { updateReach } from './segments';
 
 const RCX: usize = CPU_gpr + 1 * 8;
@@ -66,6 +69,7 @@ function isAmd(cpu: usize): bool {
 
 /** 0F 34. */
 export function sysenter(cpu: usize, record: usize): void {
+  if (isPara()) return bounceSystemEntry(cpu);
   const selector = <u32>load<u64>(cpu, CPU_sysenterCs) & 0xfffc;
   if (isReal(cpu) || selector == 0) generalProtection(cpu, 0);
   const long = isLongMode(cpu);
@@ -97,6 +101,7 @@ export function sysexit(cpu: usize, record: usize): void {
 
 /** 0F 05. */
 export function syscall(cpu: usize, record: usize): void {
+  if (isPara()) return paraSystemCall(cpu);
   const from64 = load<u32>(cpu, CPU_codeSize) == CODE_64;
   if (!(load<u64>(cpu, CPU_efer) & EFER_SCE) || (!from64 && !isAmd(cpu)) || !(load<u64>(cpu, CPU_cr0) & CR0_PE)) undefinedOpcode(cpu);
   const star = load<u64>(cpu, CPU_star);

@@ -50,6 +50,7 @@ import {
 } from './flags';
 import { load16, load32, load64, probeRead, store16, store32, store64 } from './memory';
 import { effectiveAddress, instructionAddress, operandSegment, operandSize, regAddress, rmAddress, stackOperandSize } from './operands';
+import { isParaKernel } from './para';
 import { updateReach } from './segments';
 import { beginShadow } from './shadow';
 import { flushTlb, invalidatePage } from './tlb';
@@ -223,7 +224,7 @@ export function xgetbv(cpu: usize, record: usize): void {
 
 export function xsetbv(cpu: usize, record: usize): void {
   if (!(load<u64>(cpu, CPU_cr4) & CR4_OSXSAVE)) undefinedOpcode(cpu);
-  privileged(cpu);
+  if (!isParaKernel(cpu)) privileged(cpu);
   const value = <u64>load<u32>(cpu, RAX) | ((<u64>load<u32>(cpu, RDX)) << 32);
   // x87 state cannot be turned off.
   if (load<u32>(cpu, RCX) != 0 || value & ~XCR0_DEFINED || !(value & 1)) generalProtection(cpu, 0);
@@ -234,7 +235,7 @@ export function xsetbv(cpu: usize, record: usize): void {
 
 /** INVD, WBINVD: there is no cache to write back. */
 export function wbinvd(cpu: usize, record: usize): void {
-  privileged(cpu);
+  if (!isParaKernel(cpu)) privileged(cpu);
 }
 
 /** CLFLUSH, CLFLUSHOPT: faults as a load of a byte does, and has nothing to flush. */

@@ -3,6 +3,7 @@ import { CPU_cpl, CPU_cr4, CPU_gpr, CPU_tscAux, CPU_tscOffset } from './layout';
 import { CR4_PCE, CR4_TSD } from './control';
 import { generalProtection } from './fault';
 import { tsc } from './host';
+import { isParaKernel } from './para';
 
 const RAX: usize = CPU_gpr;
 const RCX: usize = CPU_gpr + 8;
@@ -14,7 +15,7 @@ export function readTsc(cpu: usize): u64 {
 }
 
 function loadTsc(cpu: usize): void {
-  if (load<u64>(cpu, CPU_cr4) & CR4_TSD && load<u32>(cpu, CPU_cpl) != 0) generalProtection(cpu, 0);
+  if (load<u64>(cpu, CPU_cr4) & CR4_TSD && load<u32>(cpu, CPU_cpl) != 0 && !isParaKernel(cpu)) generalProtection(cpu, 0);
   const now = readTsc(cpu);
   store<u64>(cpu, now & 0xffffffff, RAX);
   store<u64>(cpu, now >>> 32, RDX);
