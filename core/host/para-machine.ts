@@ -3,6 +3,7 @@ import { bootXen } from '../firmware/xen/boot.ts';
 import { ParaBoard } from '../machine/para.ts';
 import type { Engine } from '../processor/engine.ts';
 import { CPU_STRIDE, CPUS } from '../state/index.ts';
+import { openRaw } from '../storage/raw.ts';
 import { SHUTDOWN_CRASH, SHUTDOWN_WATCHDOG } from '../vmm/para/sched.ts';
 import { UserError } from './api.ts';
 import { milliseconds } from './clock.ts';
@@ -22,7 +23,7 @@ export class ParaMachine implements HostMachine {
   readonly #buffer: ArrayBufferLike;
   #engine: Engine | undefined;
 
-  constructor({ memory, epoch, hooks, rtcStart, waited }: OpenRequest) {
+  constructor({ spec, memory, epoch, hooks, rtcStart, waited }: OpenRequest) {
     this.#buffer = memory.buffer;
     this.board = new ParaBoard(memory, {
       clock: { now: () => Math.max(0, milliseconds() - epoch()) * 1e6 },
@@ -34,6 +35,8 @@ export class ParaMachine implements HostMachine {
         shutdown: (reason) => hooks.ended({ kind: 'crash', status: 'domain', reason: endOf(reason) }),
         note: (_cpu, text) => hooks.note(text),
       },
+      disks: spec.disks,
+      open: (path, readonly) => openRaw(path, readonly),
       invalidate: (page, first, last) => this.#engine?.helpers.invalidateCode(page, first, last),
       waited,
     });
@@ -77,8 +80,14 @@ export class ParaMachine implements HostMachine {
     }
     const started = helpers.paraStart(CPUS);
     if (started !== 0) throw new Error(`the page tables that the loader made are not valid (error ${-started})`);
-    this.board.reset();
+    try {
+      this.board.reset();
+    } catch (error) {
+      throw asUserError(error, 'disks');
+    }
   }
 
-  close(): void {}
+  close(): void {
+    this.board.close();
+  }
 }

@@ -7,7 +7,13 @@ import type { Clock } from '../bus/device.ts';
 import { type Invalidate, MachineRam } from '../bus/memory.ts';
 import type { ProcessorBus } from '../bus/processor.ts';
 import { Ring } from '../bus/ring.ts';
+import type { RawImage } from '../storage/raw.ts';
+import { CPUS, Cpu, PAGE, Para, ParaVcpu, Control } from '../state/index.ts';
+import { type ParaDisk, ParaDevices } from '../vmm/para/devices.ts';
 import { Domain, type DomainProcessor } from '../vmm/para/domain.ts';
+import { BACKEND_BLOCK, BACKEND_STORE } from '../vmm/para/events.ts';
+import { GrantTable } from '../vmm/para/grant-table-op.ts';
+import { PREEMPTED } from '../vmm/para/memory.ts';
 import { SHUTDOWN_POWEROFF, SHUTDOWN_REBOOT } from '../vmm/para/sched.ts';
 import type { Waited } from '../vmm/para/time.ts';
 import { attachMachine } from './create.ts';
@@ -28,6 +34,12 @@ export interface ParaBoardOptions {
   /** Wall time at clock 0, milliseconds since the epoch. Must be the same on every thread. */
   readonly rtcStart: number;
   readonly notify: ParaNotify;
+  /** What the guest's block devices are, at its start. */
+  readonly disks: readonly ParaDisk[];
+  /** Opens a disk image. Throws a StorageError. */
+  open(path: string, readonly: boolean): RawImage;
+  /** Wakes the thread that serves rings; absent: there is none, and requests are served at once. */
+  readonly ring?: (() => void) | undefined;
   /** Makes decoded code stale. */
   readonly invalidate?: Invalidate;
   /** Seconds that the vCPU waited for a processor and was halted; absent: the guest is told that it never did. */
@@ -40,8 +52,10 @@ export class ParaBoard implements ProcessorBus {
   readonly memory: MachineRam;
   readonly places: Places;
   readonly domain: Domain;
+  readonly devices: ParaDevices;
   readonly vcpus: number;
   readonly #buffer: ArrayBufferLike;
+  readonly #grants: GrantTable;
   readonly #clock: Clock;
   readonly #options: ParaBoardOptions;
 
@@ -66,6 +80,32 @@ export class ParaBoard implements ProcessorBus {
       waited: options.waited,
       ended: (reason) => this.#ended(reason),
     });
+    const { events, memory } = this.domain;
+    const invalidate: Invalidate = (page, first, last) => options.invalidate?.(page, first, last);
+    this.devices = new ParaDevices({
+      buffer,
+      places: this.places.para,
+      events: {
+        send: (port) => events.send(port),
+        bind: (port) => events.bindBackend(port, BACKEND_BLOCK),
+        unbind: (port) => events.unbindBackend(port),
+      },
+      open: (path, readonly) => options.open(path, readonly),
+      invalidate,
+      note: (text) => options.notify.note(0, text),
+      ring: options.ring,
+    });
+    events.attach(BACKEND_STORE, this.devices);
+    events.attach(BACKEND_BLOCK, this.devices);
+    this.#grants = new GrantTable({ buffer, memory, grants: this.devices.grants, invalidate });
+    const rest = new BigUint64Array(buffer, CPUS + Cpu.offsets.para + ParaVcpu.offsets.args, 6);
+    this.domain.serve('grant_table_op', (args) => {
+      const left = this.#grants.operate(args.u32(0), args.pointer(1), args.u32(2));
+      if (left === 0) return 0;
+      rest[1] = left.pointer;
+      rest[2] = BigInt(left.count);
+      return PREEMPTED;
+    });
   }
 
   /** There is a processor on this thread. */
@@ -73,14 +113,22 @@ export class ParaBoard implements ProcessorBus {
     this.domain.connect(processor);
   }
 
-  /** A system was loaded: the domain begins. */
+  /** A system was loaded: the domain begins. Throws a StorageError if a disk cannot be opened. */
   reset(): void {
     new Float64Array(this.#buffer, this.places.clock, 1)[0] = 0;
+    const { guestFrames } = Para.view(this.#buffer, Control.view(this.#buffer, 0).para);
     this.domain.reset();
+    this.#grants.reset();
+    this.devices.reset({ name: 'Ringside', memoryKiB: (guestFrames * PAGE) / 1024, disks: this.#options.disks });
   }
 
+  /** The guest is asked to shut down (xenstore's control/shutdown). */
   pressPowerButton(): void {
-    this.#options.notify.note(0, 'the guest has no way to be asked to shut down yet');
+    this.devices.shutdown('poweroff');
+  }
+
+  close(): void {
+    this.devices.close();
   }
 
   // -- time
