@@ -20,6 +20,7 @@ export const node = {
       input: {
         cli: path.join(root, 'core/cli/index.ts'),
         worker: path.join(root, 'core/host/worker.ts'),
+        io: path.join(root, 'core/host/io-worker.ts'),
         compiler: path.join(root, 'core/translator/worker.ts'),
         headless: path.join(root, 'electron/headless/index.ts'),
         main: path.join(root, 'electron/main/index.ts'),

@@ -25,6 +25,8 @@ export function handlersOf(host: Host, shell: ShellCalls): CallHandlers {
     reset: ({ id }) => host.reset(id),
     shutdown: ({ id }) => host.shutdown(id),
     forceOff: ({ id }) => host.forceOff(id),
+    attachDisk: async ({ id, path, readonly }) => (await host.attachDisk(id, { path, readonly })) ?? null,
+    detachDisk: ({ id, path }) => host.detachDisk(id, path),
     write: ({ id, port, data }) => host.write(id, port, data),
     scrollback: ({ id, port }) => host.scrollback(id, port),
     history: ({ id }) => host.history(id),

@@ -56,6 +56,7 @@ const id = v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,64}$/));
 const vm = v.strictObject({ id });
 const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(3));
 const serial = v.strictObject({ id, port });
+const diskPath = v.pipe(v.string(), v.nonEmpty(), v.maxLength(4096));
 const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= 1 << 20);
 
 const settingsSchema = v.strictObject({
@@ -77,6 +78,10 @@ export const calls = {
   /** Presses the ACPI power button. */
   shutdown: call<void>()(vm),
   forceOff: call<void>()(vm),
+  /** Gives a VM a disk; while it runs (technique "para"), resolves to the disk's name in the guest, else to null. */
+  attachDisk: call<string | null>()(v.strictObject({ id, path: diskPath, readonly: v.optional(v.boolean()) })),
+  /** Takes a disk away, by its path or its name in the guest ("xvdb"); while the VM runs, resolves when the guest has let go of it. */
+  detachDisk: call<void>()(v.strictObject({ id, path: diskPath })),
   /** Input of a serial port. */
   write: call<void>()(v.strictObject({ id, port, data: bytes })),
   /** The last 256 KiB of a port's output. Ask for it after `on('console')`, so that nothing is lost; `end` tells where the stream stood. */

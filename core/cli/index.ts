@@ -24,6 +24,9 @@ const USAGE = `Ringside ${VERSION}: virtual machines on a processor of its own.
   ringside create NAME [as for run]    adds a VM to it
   ringside start NAME                  starts one: in the running app, or here
   ringside stop NAME [--force]         presses its power button, or switches it off
+  ringside attach NAME FILE [--readonly]
+                                       gives one a disk: also while it runs, if its technique is para
+  ringside detach NAME FILE|xvdX       takes a disk away
   ringside delete NAME                 removes it from the library; its disks stay
 
   --state DIR (or RINGSIDE_STATE) names another library.
@@ -44,6 +47,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   create: async () => (await import('./library.ts')).createCommand,
   start: async () => (await import('./library.ts')).startCommand,
   stop: async () => (await import('./library.ts')).stopCommand,
+  attach: async () => (await import('./library.ts')).attachCommand,
+  detach: async () => (await import('./library.ts')).detachCommand,
   delete: async () => (await import('./library.ts')).deleteCommand,
 };
 

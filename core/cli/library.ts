@@ -1,8 +1,10 @@
-/** `ringside list`, `create`, `start`, `stop` and `delete`: the VM library, through the running app if there is one. */
-import { UserError, type DamagedDefinition, type VmDefinition, type VmSummary } from '../host/api.ts';
+/** `ringside list`, `create`, `start`, `stop`, `attach`, `detach` and `delete`: the VM library, through the running app if there is one. */
+import path from 'node:path';
+import { UserError, type DamagedDefinition, type VmDefinition, type VmDraft, type VmSummary } from '../host/api.ts';
 import { hostMemory, limits } from '../host/capabilities.ts';
 import { checkDraft } from '../host/check.ts';
 import { ask, type ControlReply, type ControlRequest } from '../host/control.ts';
+import { diskOf, withDisk, withoutDisk } from '../host/disks.ts';
 import { createHost } from '../host/host.ts';
 import { Library, stateFolder } from '../host/library.ts';
 import { holder } from '../host/lock.ts';
@@ -134,6 +136,37 @@ export async function stopCommand(args: string[]): Promise<number> {
   const reply = await running(folder, { command: values.force === true ? 'forceOff' : 'stop', id: definition.id });
   if (reply === undefined) throw new UserError(`“${definition.name}” is not running.`);
   return 0;
+}
+
+export async function attachCommand(args: string[]): Promise<number> {
+  const usage = 'ringside attach NAME FILE [--readonly] [--state DIR]';
+  const { values, positionals } = parseCommand(args, { ...STATE, readonly: { type: 'boolean' } }, 2, usage);
+  const folder = stateFolder(values.state);
+  const { definition } = await find(folder, positionals[0]!);
+  const disk = { path: path.resolve(positionals[1]!), readonly: values.readonly };
+  const reply = await running(folder, { command: 'attach', id: definition.id, ...disk });
+  if (reply === undefined) await rewrite(folder, withDisk(definition, disk), definition.id);
+  // What the guest calls it.
+  else if (reply.disk !== undefined) process.stdout.write(`${reply.disk}\n`);
+  return 0;
+}
+
+export async function detachCommand(args: string[]): Promise<number> {
+  const { values, positionals } = parseCommand(args, STATE, 2, 'ringside detach NAME FILE|xvdX [--state DIR]');
+  const folder = stateFolder(values.state);
+  const { definition } = await find(folder, positionals[0]!);
+  const name = /^xvd[a-p]$/.test(positionals[1]!) ? positionals[1]! : path.resolve(positionals[1]!);
+  const reply = await running(folder, { command: 'detach', id: definition.id, disk: name });
+  if (reply !== undefined) return 0;
+  const disk = diskOf(definition, name);
+  if (disk === undefined) throw new UserError(`“${definition.name}” has no disk ${name}.`);
+  await rewrite(folder, withoutDisk(definition, disk), definition.id);
+  return 0;
+}
+
+async function rewrite(folder: string, draft: VmDraft, id: string): Promise<void> {
+  const checked = await checkDraft(draft, limits(hostMemory().total));
+  await (await Library.open(folder)).replace(id, checked);
 }
 
 export async function deleteCommand(args: string[]): Promise<number> {

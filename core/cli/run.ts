@@ -7,6 +7,7 @@ import { engineModules, pcpuModule } from '../host/assets.ts';
 import { hostMemory, limits } from '../host/capabilities.ts';
 import { checkDraft } from '../host/check.ts';
 import { compilerModule } from '../host/compiler.ts';
+import { ioModule } from '../host/io.ts';
 import { monotonic } from '../host/clock.ts';
 import type { Outcome } from '../host/executor.ts';
 import { causeOf } from '../host/cause.ts';
@@ -69,6 +70,7 @@ export async function runCommand(args: string[]): Promise<number> {
     modules: await engineModules(),
     memory: makeMemory,
     compiler: compilerModule(),
+    io: ioModule(),
   });
   const terminal = new Terminal();
   const began = monotonic();

@@ -218,6 +218,12 @@ export interface Host {
   /** Presses the ACPI power button. */
   shutdown(id: string): Promise<void>;
   forceOff(id: string): Promise<void>;
+  /**
+   * Gives a VM a disk, for good: also while it runs, if its technique is "para"; then resolves to the disk's name in the guest.
+   */
+  attachDisk(id: string, disk: Disk): Promise<string | undefined>;
+  /** Takes a disk away, by its path or its name in the guest ("xvdb"). While the VM runs: resolves when the guest has let go of it. */
+  detachDisk(id: string, disk: string): Promise<void>;
   write(id: string, port: number, data: Uint8Array): void;
   /** The last 256 KiB of a port's output, also after the VM went off; `end` as in the `console` event. */
   scrollback(id: string, port: number): { data: Uint8Array; end: number };

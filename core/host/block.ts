@@ -8,6 +8,8 @@ export const REQUEST_POWER_BUTTON = 2;
 const HEADER = 64;
 const REQUESTS = 0;
 const OUTPUT = 1;
+/** Int32 index. */
+const PCPU = 6;
 /** Float64 index. */
 const EPOCH = 2;
 
@@ -54,6 +56,15 @@ export class VmBlock {
 
   clearOutput(): void {
     Atomics.store(this.#words, OUTPUT, 0);
+  }
+
+  /** The pCPU that has the VM's vCPU now; -1: none. For other threads, to wake it. */
+  get pcpu(): number {
+    return Atomics.load(this.#words, PCPU) - 1;
+  }
+
+  set pcpu(index: number) {
+    Atomics.store(this.#words, PCPU, index + 1);
   }
 
   /** Milliseconds of the common clock at which the guest's time was 0; moved on by as long as the VM was paused. */

@@ -11,6 +11,8 @@ const requestSchema = v.variant('command', [
   v.strictObject({ command: v.literal('list') }),
   v.strictObject({ command: v.literal('create'), draft: v.unknown() }),
   v.strictObject({ command: v.picklist(['start', 'stop', 'forceOff', 'delete']), id: v.string() }),
+  v.strictObject({ command: v.literal('attach'), id: v.string(), path: v.string(), readonly: v.optional(v.boolean()) }),
+  v.strictObject({ command: v.literal('detach'), id: v.string(), disk: v.string() }),
 ]);
 
 export type ControlRequest = v.InferOutput<typeof requestSchema>;
@@ -18,6 +20,8 @@ export type ControlReply = {
   readonly vms?: readonly VmSummary[];
   readonly damaged?: readonly { file: string; reason: string }[];
   readonly vm?: VmSummary;
+  /** The name of a disk in the guest. */
+  readonly disk?: string;
 };
 
 const BODY_MAX = 1 << 20;
@@ -40,6 +44,11 @@ export async function control(host: Host, request: unknown): Promise<ControlRepl
       return {};
     case 'forceOff':
       await host.forceOff(asked.id);
+      return {};
+    case 'attach':
+      return { disk: await host.attachDisk(asked.id, { path: asked.path, readonly: asked.readonly }) };
+    case 'detach':
+      await host.detachDisk(asked.id, asked.disk);
       return {};
     case 'delete':
       await host.delete(asked.id);

@@ -10,8 +10,10 @@ import { causeOf } from './cause.ts';
 import { hardware, hostMemory, limits } from './capabilities.ts';
 import { checkDraft } from './check.ts';
 import { compilerModule } from './compiler.ts';
+import { ioModule } from './io.ts';
 import { monotonic } from './clock.ts';
 import { listenForCommands } from './control.ts';
+import { diskOf, draftOf, withDisk, withoutDisk } from './disks.ts';
 import { parse } from './definition.ts';
 import { Lab } from './lab/lab.ts';
 import { Library, writeAtomically } from './library.ts';
@@ -54,6 +56,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     modules: options.pool?.modules ?? (await engineModules()),
     memory: options.pool?.memory ?? makeMemory,
     compiler: options.pool?.worker ? undefined : compilerModule(),
+    io: options.pool?.worker ? undefined : ioModule(),
     warn: (text) => process.stderr.write(`${text}\n`),
   });
   const lab = new Lab(pool, (state) => emit('lab', state));
@@ -144,6 +147,25 @@ export async function createHost(options: HostOptions): Promise<Host> {
     reset: async (id) => find(id).reset(),
     shutdown: async (id) => find(id).shutdown(),
     forceOff: async (id) => find(id).forceOff(),
+    async attachDisk(id, disk) {
+      const vm = find(id);
+      const draft = await checkDraft(withDisk(vm.definition, disk), limits(hostMemory().total));
+      const name = vm.run && (await vm.plug(draft.disks.at(-1)!));
+      vm.definition = await library.replace(id, draft);
+      emit('change', id, vm.summary);
+      return name;
+    },
+    async detachDisk(id, name) {
+      const vm = find(id);
+      const disk = vm.run ? diskOf(vm.definition, await vm.unplug(name)) : diskOf(vm.definition, name);
+      if (disk === undefined) {
+        // What a run has, a definition that was changed since need not have.
+        if (vm.run) return;
+        throw new UserError(`“${vm.definition.name}” has no disk ${name}.`, 'disk');
+      }
+      vm.definition = await library.replace(id, await checkDraft(withoutDisk(vm.definition, disk), limits(hostMemory().total)));
+      emit('change', id, vm.summary);
+    },
     write: (id, port, data) => find(id).write(port, data),
     scrollback(id, port) {
       const scrollback = find(id).scrollback(port);
@@ -192,8 +214,4 @@ export async function createHost(options: HostOptions): Promise<Host> {
     }
   }
   return host;
-}
-
-function draftOf({ id: _id, created: _created, ...draft }: VmDefinition): Omit<VmDefinition, 'id' | 'created'> {
-  return draft;
 }

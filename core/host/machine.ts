@@ -3,7 +3,7 @@ import { Ring } from '../bus/ring.ts';
 import { createMachine } from '../machine/create.ts';
 import { INPUT_RING, OUTPUT_RING, places } from '../machine/places.ts';
 import { parseCpu } from '../spec/models.ts';
-import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB } from '../state/index.ts';
+import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB, Para } from '../state/index.ts';
 import { translationStatistics } from '../translator/statistics.ts';
 import { FULL_SWITCHES } from '../vmm/full/switches.ts';
 import { PARA_SWITCHES } from '../vmm/para/switches.ts';
@@ -32,6 +32,7 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
   const outputs = consoles.map(({ output }) => new Ring(buffer, output, OUTPUT_RING));
   const inputs = consoles.map(({ input }) => new Ring(buffer, input, INPUT_RING));
   const words = new Int32Array(buffer);
+  const { para } = made.layout;
   const wide = new BigUint64Array(buffer, 0, made.layout.ram >> 3);
   return {
     memory: made.memory,
@@ -55,6 +56,7 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
         };
       },
       translation: () => translationStatistics(buffer),
+      posted: () => para !== 0 && Atomics.load(words, (para + Para.offsets.anyPosted) >> 2) !== 0,
       kick(cpu) {
         Atomics.or(words, (CPUS + cpu * CPU_STRIDE + Cpu.offsets.event) >> 2, EVENT_KICK);
       },

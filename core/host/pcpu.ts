@@ -34,6 +34,8 @@ export interface OpenRequest {
   readonly translator?: TranslatorOptions;
   /** Wakes the compiler's thread, if there is one. */
   readonly wakeCompiler?: () => void;
+  /** Wakes the I/O thread, if there is one. */
+  readonly wakeIo?: () => void;
 }
 
 /** Builds a machine and its processor on a memory. */
@@ -60,6 +62,7 @@ export function serve<M extends GuestMachine, E extends GuestEngine>(opener: Ope
   const data = workerData as WorkerData;
   const pcpu = new PcpuBlock(data.block);
   const bell = data.compiler && new Bell(data.compiler);
+  const io = data.io && new Bell(data.io);
   const guests = new Map<VmKey, Guest>();
   const post = (message: FromPcpu): void => port.postMessage(message);
 
@@ -75,6 +78,7 @@ export function serve<M extends GuestMachine, E extends GuestEngine>(opener: Ope
         rtcStart: message.rtcStart,
         waited: () => block.accounts[0]!.waited,
         wakeCompiler: bell && (() => bell.ring()),
+        wakeIo: io && (() => io.ring()),
         hooks: {
           ended: (outcome) => {
             guest.outcome ??= outcome;
@@ -106,11 +110,14 @@ export function serve<M extends GuestMachine, E extends GuestEngine>(opener: Ope
     if (guest === undefined) return;
     try {
       const end = milliseconds() + message.slice;
+      guest.block.pcpu = data.pcpu;
       let turn = takeTurn(guest, vcpu, message.slice, pcpu, end);
       while (turn.why === 'breath') {
         await new Promise((resolve) => setImmediate(resolve));
         turn = takeTurn(guest, vcpu, message.slice, pcpu, end);
       }
+      // Before it is said: who finds it on no pCPU tells the main thread.
+      guest.block.pcpu = -1;
       const undefinedOpcodes = Object.fromEntries(guest.engine.undefinedOpcodes());
       if (turn.why === 'ended') post({ type: 'ended', vm, vcpu, outcome: turn.outcome, undefinedOpcodes });
       else post({ type: 'stopped', vm, vcpu, stop: turn, undefinedOpcodes });

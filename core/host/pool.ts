@@ -4,10 +4,11 @@ import { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import { BLOCKED, HALTED, READY } from '../vmm/account.ts';
 import { noLooks, type Looks, type Watched } from './activity.ts';
-import { UserError, type TranslationStatistics } from './api.ts';
+import { UserError, type Disk, type TranslationStatistics } from './api.ts';
 import { PcpuBlock, REQUEST_PAUSE, REQUEST_POWER_BUTTON, VmBlock } from './block.ts';
 import { milliseconds, monotonic } from './clock.ts';
 import { CompilerThread } from './compiler.ts';
+import { IoThread } from './io.ts';
 import type { Outcome } from './executor.ts';
 import { reclaim } from './reclaim.ts';
 import type { FromPcpu, MachineSpec, OpcodeCounts, ToPcpu, VmKey, WorkerData } from './protocol.ts';
@@ -24,6 +25,8 @@ export interface MachineWindow {
   activity(cpu: number): number;
   retired(cpu: number): Retired;
   translation(): TranslationStatistics;
+  /** Other threads have left events for a vCPU. */
+  posted(): boolean;
 }
 
 /** What a vCPU's engine counts beside instructions. */
@@ -45,6 +48,8 @@ export interface PoolOptions {
   memory(spec: MachineSpec): { memory: WebAssembly.Memory; window: MachineWindow };
   /** The module of the compiler's thread; absent: there is none, and pCPUs compile themselves. */
   readonly compiler?: URL;
+  /** The module of the I/O thread; absent: there is none, and pCPUs serve block devices of paravirtualized VMs themselves. */
+  readonly io?: URL;
   /** A thing that should not happen, for the host's own log. */
   warn?(text: string): void;
 }
@@ -222,6 +227,7 @@ export class Pool {
   readonly #runs = new Map<VmKey, Run>();
   readonly #alarms = new Map<Vcpu, NodeJS.Timeout>();
   readonly #compiler: CompilerThread | undefined;
+  readonly #io: IoThread | undefined;
   readonly #booting = new Map<VmKey, { thread: Pcpu; resolve(): void; reject(error: unknown): void }>();
   #waiters: Waiter[] = [];
   /** vCPUs that were nudged since they last came off a pCPU. */
@@ -253,6 +259,18 @@ export class Pool {
         note: (vm, text) => this.#runs.get(vm)?.listener.note(text),
         warn: (text) => options.warn?.(text),
       });
+    this.#io =
+      options.io &&
+      new IoThread({
+        module: options.io,
+        modules: options.modules,
+        note: (vm, text) => this.#runs.get(vm)?.listener.note(text),
+        wake: (vm) => {
+          const run = this.#runs.get(vm);
+          if (run) this.kick(run);
+        },
+        warn: (text) => options.warn?.(text),
+      });
     for (let index = 0; index < options.pcpus; index++) this.#spawn(index);
   }
 
@@ -281,6 +299,7 @@ export class Pool {
     const run = new Run(this, this.#nextKey++, spec, parts, listener);
     this.#runs.set(run.key, run);
     if ((spec.engine ?? 'translator') === 'translator') this.#compiler?.attach(run.key, run.memory);
+    if (spec.technique === 'para') this.#io?.attach(run.key, { memory: run.memory, block: run.block.buffer });
     // Loading takes a while: on a pCPU that has nothing to do, or on a thread of its own.
     const idle = this.#idle();
     const loader = idle ?? this.#thread(LOADER);
@@ -348,6 +367,7 @@ export class Pool {
   release(run: Run): void {
     if (!this.#runs.delete(run.key)) return;
     this.#compiler?.detach(run.key);
+    this.#io?.detach(run.key);
     run.drain();
     for (const vcpu of run.vcpus) {
       clearTimeout(this.#alarms.get(vcpu));
@@ -361,6 +381,21 @@ export class Pool {
       pcpu.block.summon();
     }
     reclaim();
+  }
+
+  /** Gives a VM that runs a disk; resolves to its name there. Throws UserErrors. */
+  attachDisk(run: Run, disk: Disk): Promise<string> {
+    return this.#hotPlug(run).plug(run.key, disk);
+  }
+
+  /** Takes it away, by its path or its name there; resolves to its path when the guest has let go of it. Throws UserErrors. */
+  detachDisk(run: Run, disk: string): Promise<string> {
+    return this.#hotPlug(run).unplug(run.key, disk);
+  }
+
+  #hotPlug(run: Run): IoThread {
+    if (run.spec.technique === 'para' && this.#io) return this.#io;
+    throw new UserError('Only a VM of the technique "para" can be given disks, and lose them, while it runs.', 'disk');
   }
 
   /** Ends a pCPU's thread. The VM that was running on it crashes; a new thread takes its place. */
@@ -383,7 +418,7 @@ export class Pool {
       run.block.request(REQUEST_PAUSE);
     }
     for (const alarm of this.#alarms.values()) clearTimeout(alarm);
-    await Promise.all([this.#compiler?.close(), ...[...this.#pcpus.values()].map((pcpu) => pcpu.worker.terminate())]);
+    await Promise.all([this.#compiler?.close(), this.#io?.close(), ...[...this.#pcpus.values()].map((pcpu) => pcpu.worker.terminate())]);
     this.#pcpus.clear();
     this.#runs.clear();
   }
@@ -391,6 +426,7 @@ export class Pool {
   #spawn(index: number): void {
     const pcpu = this.#thread(index);
     this.#pcpus.set(index, pcpu);
+    this.#io?.pcpu(index, pcpu.block.buffer);
     this.#dispatcher.addPcpu(index, monotonic());
   }
 
@@ -401,6 +437,7 @@ export class Pool {
       block: block.buffer,
       modules: this.#options.modules,
       compiler: this.#compiler?.bell.buffer,
+      io: this.#io?.bell.buffer,
     };
     const worker = new Worker(this.#options.worker, {
       workerData,
@@ -465,7 +502,7 @@ export class Pool {
         if (off) account.enter(BLOCKED, now);
         this.#dispatcher.stopped(pcpu.index, off ? { why: 'blocked' } : message.stop, now);
         // A nudge may have come after the vCPU had decided to halt, and before this message: it must not be slept through.
-        const nudged = this.#nudged.delete(vcpu);
+        const nudged = this.#nudged.delete(vcpu) || run.window.posted();
         if (!off && (message.stop.why === 'blocked' || (nudged && message.stop.why === 'halted'))) this.#wake(vcpu);
         if (this.#isOff(run)) this.#settle(run);
         return undefined;

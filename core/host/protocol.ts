@@ -35,6 +35,8 @@ export interface WorkerData {
   readonly block: SharedArrayBuffer;
   /** Of the bell that wakes the compiler's thread; absent: pCPUs compile themselves. */
   readonly compiler?: SharedArrayBuffer;
+  /** Of the bell that wakes the I/O thread; absent: there is none. */
+  readonly io?: SharedArrayBuffer;
   /** The engine's modules, by file name. */
   readonly modules: Readonly<Record<string, WebAssembly.Module>>;
 }

@@ -1,5 +1,5 @@
 /** One VM of the library and what it is doing: the life cycle around a `Run`. Operations on one VM follow each other, never overlap. */
-import { UserError, type Execution, type HostEvents, type VmDefinition, type VmState, type VmSummary } from './api.ts';
+import { UserError, type Disk, type Execution, type HostEvents, type VmDefinition, type VmState, type VmSummary } from './api.ts';
 import { monotonic } from './clock.ts';
 import { executionOf } from './execution.ts';
 import type { Outcome } from './executor.ts';
@@ -139,6 +139,16 @@ export class Vm {
       this.#forget();
       this.#enter('off');
     });
+  }
+
+  /** Gives it a disk while it runs; resolves to the disk's name in the guest. */
+  plug(disk: Disk): Promise<string> {
+    return this.#options.pool.attachDisk(this.#running('attach a disk to'), disk);
+  }
+
+  /** Takes a disk away while it runs, by its path or name: resolves to its path when the guest has let go of it. */
+  unplug(disk: string): Promise<string> {
+    return this.#options.pool.detachDisk(this.#running('detach a disk from'), disk);
   }
 
   write(port: number, data: Uint8Array): void {

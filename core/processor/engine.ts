@@ -88,6 +88,17 @@ export interface Engine {
   readonly undefinedOpcodes: ReadonlyMap<string, number>;
 }
 
+/** The AssemblyScript functions on a machine's memory, for a thread that runs no vCPU: what needs the machine's bus cannot be called there. */
+export function instantiateHelpers(memory: WebAssembly.Memory, modules: EngineModules): Pick<Helpers, 'invalidateCode'> {
+  const trap = new WebAssembly.Instance(modules.trap).exports;
+  const absent = (): never => {
+    throw new Error('there is no machine on this thread');
+  };
+  const names = WebAssembly.Module.imports(modules.helpers).filter(({ module }) => module === 'host');
+  const host = Object.fromEntries(names.map(({ name }) => [name, absent]));
+  return new WebAssembly.Instance(modules.helpers, { env: { memory }, trap, host }).exports as unknown as Helpers;
+}
+
 export function createEngine(memory: WebAssembly.Memory, bus: ProcessorBus, modules: EngineModules, options: EngineOptions = {}): Engine {
   const control = Control.view(memory.buffer, 0);
   control.firstSlot = handlerCount();

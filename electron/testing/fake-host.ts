@@ -52,6 +52,10 @@ export class FakeHost implements Host {
   async reset() {}
   async shutdown() {}
   async forceOff() {}
+  async attachDisk() {
+    return 'xvdb';
+  }
+  async detachDisk() {}
   write(_id: string, _port: number, data: Uint8Array) {
     this.written.push(...data);
   }

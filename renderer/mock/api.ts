@@ -12,6 +12,7 @@ import type {
   LoadSample,
   RingsideApi,
   Settings,
+  VmDefinition,
   VmDraft,
   VmState,
   VmSummary,
@@ -196,6 +197,11 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
     add({ ...linux, name: 'Test of a long name that will not fit in the list', source: { kind: 'disk' }, vcpus: 1, serials: 1 });
   }
 
+  const redefine = (vm: MockVm, change: Partial<VmDefinition>): void => {
+    vm.summary = { ...vm.summary, definition: { ...vm.summary.definition, ...change } };
+    emit('change', { id: vm.summary.definition.id, summary: vm.summary });
+  };
+
   const handlers: { readonly [K in CallName]: (args: CallArgs<K>) => CallResult<K> } = {
     info: () => ({
       os: 'Linux 6.12',
@@ -241,8 +247,7 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
     edit: ({ id, draft }) => {
       check(draft);
       const vm = get(id);
-      vm.summary = { ...vm.summary, definition: { ...draft, id, created: vm.summary.definition.created } };
-      emit('change', { id, summary: vm.summary });
+      redefine(vm, { ...draft, id, created: vm.summary.definition.created });
       return vm.summary;
     },
     delete: ({ id }) => {
@@ -262,6 +267,16 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
       setTimeout(() => enter(get(id), 'off'), 800);
     },
     forceOff: ({ id }) => enter(get(id), 'off'),
+    attachDisk: ({ id, path, readonly }) => {
+      const vm = get(id);
+      const { disks } = vm.summary.definition;
+      redefine(vm, { disks: [...disks, { path, readonly }] });
+      return vm.summary.state === 'running' ? `xvd${String.fromCharCode(97 + disks.length)}` : null;
+    },
+    detachDisk: ({ id, path }) => {
+      const vm = get(id);
+      redefine(vm, { disks: vm.summary.definition.disks.filter((disk) => disk.path !== path) });
+    },
     write: ({ id, data }) => get(id).guest.type(new TextDecoder().decode(data)),
     scrollback: ({ id, port }) => (port === 0 ? { data: get(id).output, end: get(id).end } : { data: new Uint8Array(), end: 0 }),
     history: ({ id }) => get(id).history,

@@ -53,6 +53,10 @@ export class FakeWindow implements MachineWindow {
     return data;
   }
 
+  posted(): boolean {
+    return false;
+  }
+
   write(_port: number, data: Uint8Array): number {
     const at = Atomics.load(this.words, IN);
     this.#bytes.set(data, at);

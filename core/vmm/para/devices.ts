@@ -161,9 +161,16 @@ export class ParaDevices {
     return this.#backends.findIndex(({ state, path }, slot) => state.used !== 0 && (nameOf(slot) === disk || path === disk));
   }
 
-  /** Counts disks that have been in a slot: tells if one is still the one that it was. */
-  serial(slot: number): number {
-    return this.#backends[slot]!.state.serial;
+  /** The disk in a slot: its number among all that have been there, and its path. */
+  disk(slot: number): { readonly serial: number; readonly path: string } {
+    const { state, path } = this.#backends[slot]!;
+    return { serial: state.serial, path };
+  }
+
+  /** The disk that had this `serial` is still there. */
+  holds(slot: number, serial: number): boolean {
+    const { state } = this.#backends[slot]!;
+    return state.used !== 0 && state.serial === serial;
   }
 
   /** The kernel is asked to shut down (control/shutdown). */
