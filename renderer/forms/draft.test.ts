@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { VmDraft } from '../../electron/ipc.ts';
-import { changedFields, chooseKind, emptyForm, freeName, fromDraft, memoryZone, memoryZones, stepOf, toVmDraft } from './draft.ts';
+import {
+  changedFields, chooseKind, chooseTechnique, emptyForm, freeName, fromDraft, memoryZone, memoryZones, missesConsole, stepOf, switchedOff, toVmDraft,
+} from './draft.ts'; // prettier-ignore
 
 const kernel: VmDraft = {
   name: 'Linux',
@@ -31,6 +33,31 @@ describe('the form', () => {
     expect(toVmDraft(form)).not.toHaveProperty('full');
     form.technique = 'full';
     expect(toVmDraft(form).full).toEqual({ translateSensitive: true, adaptive: false });
+  });
+
+  it('keeps the switches of each technique, and gives the core those of the one that is chosen', () => {
+    const form = { ...fromDraft(kernel), para: { batching: false, asynchrony: true } };
+    chooseTechnique(form, 'para');
+    const draft = toVmDraft(form);
+    expect(draft).toMatchObject({ technique: 'para', para: { batching: false, asynchrony: true } });
+    expect(draft).not.toHaveProperty('full');
+    expect(toVmDraft(fromDraft(draft))).toEqual(draft);
+    expect([kernel, draft, { technique: 'para' } as const].map(switchedOff)).toEqual([['adaptive'], ['batching'], []]);
+  });
+
+  it('goes to the console that the technique has, unless a command line was written', () => {
+    const form = { ...emptyForm(''), kind: 'kernel' as const };
+    chooseTechnique(form, 'para');
+    expect(form.append).toBe('console=hvc0');
+    expect(missesConsole(form)).toBe(false);
+    chooseTechnique(form, 'full');
+    expect(form.append).toBe('console=ttyS0');
+    form.append = 'quiet console=ttyS0,115200';
+    chooseTechnique(form, 'para');
+    expect(form.append).toBe('quiet console=ttyS0,115200');
+    expect(missesConsole(form)).toBe(true);
+    form.append += ' console=hvc0';
+    expect(missesConsole(form)).toBe(false);
   });
 
   it('keeps what was typed for another source', () => {
@@ -68,7 +95,7 @@ describe('the form', () => {
 it('finds the step of a mistake', () => {
   expect(stepOf('source.kernel')).toBe('source');
   expect(stepOf('disks.0.path')).toBe('disks');
-  expect(stepOf('memory')).toBe('compute');
+  for (const field of ['memory', 'para.batching']) expect(stepOf(field)).toBe('compute');
   expect(stepOf('name')).toBe('summary');
   expect(stepOf(undefined)).toBe('summary');
 });

@@ -1,5 +1,5 @@
 /** What a VM form holds while it is being filled in: everything that was typed stays, also what the present choice does not use. */
-import type { Engine, FullSwitches, HostInfo, Source, Technique, VmDraft } from '../../electron/ipc.ts';
+import type { Engine, FullSwitches, HostInfo, ParaSwitches, Source, Technique, VmDraft } from '../../electron/ipc.ts';
 
 export interface DraftForm {
   name: string;
@@ -17,14 +17,29 @@ export interface DraftForm {
   technique: Technique | 'automatic';
   /** Of the technique `full`; undefined: as they are by default. */
   full: FullSwitches | undefined;
+  /** Of the technique `para`, likewise. */
+  para: ParaSwitches | undefined;
   engine: Engine | undefined;
   disks: { path: string; readonly: boolean }[];
   serials: number | undefined;
   notes: string;
 }
 
-/** Of full virtualization, as the core has them where nothing is said. */
-export const FULL_DEFAULT: FullSwitches = { translateSensitive: true, adaptive: true };
+/** Switches by technique, as the core has them where nothing is said. */
+export const SWITCHES = {
+  full: { translateSensitive: true, adaptive: true } satisfies FullSwitches,
+  para: { batching: true, asynchrony: true } satisfies ParaSwitches,
+} as const;
+export type Switched = keyof typeof SWITCHES;
+
+/** The switches that a definition turns off, of the technique that it has. */
+export function switchedOff({ technique, full, para }: Pick<VmDraft, 'technique' | 'full' | 'para'>): string[] {
+  const chosen = technique === 'full' ? full : technique === 'para' ? para : undefined;
+  return Object.entries(chosen ?? {}).flatMap(([name, on]) => (on === false ? [name] : []));
+}
+
+/** The argument that shows Linux on its console: a PC's serial port, or the console of a paravirtualized guest. */
+export const consoleArgument = (technique: Technique | 'automatic'): string => (technique === 'para' ? 'console=hvc0' : 'console=ttyS0');
 
 /** MiB. The built-in guest needs little; a Linux kernel with an initial RAM disk wants more. */
 export const DEFAULT_MEMORY: Record<Source['kind'], number> = { builtin: 64, kernel: 512, disk: 512 };
@@ -35,7 +50,7 @@ export function emptyForm(name: string): DraftForm {
     kind: 'builtin',
     kernel: '',
     initrd: '',
-    append: 'console=ttyS0',
+    append: consoleArgument('automatic'),
     builtinAppend: '',
     modules: [],
     memory: DEFAULT_MEMORY.builtin,
@@ -43,6 +58,7 @@ export function emptyForm(name: string): DraftForm {
     cpu: '',
     technique: 'automatic',
     full: undefined,
+    para: undefined,
     engine: undefined,
     disks: [],
     serials: 1,
@@ -65,6 +81,7 @@ export function fromDraft(draft: VmDraft): DraftForm {
     cpu: draft.cpu ?? '',
     technique: draft.technique ?? 'automatic',
     full: draft.full,
+    para: draft.para,
     engine: draft.engine,
     disks: draft.disks.map((disk) => ({ path: disk.path, readonly: disk.readonly ?? false })),
     serials: draft.serials,
@@ -102,6 +119,7 @@ export function toVmDraft(form: DraftForm): VmDraft {
     ...optional('cpu', form.cpu),
     ...(form.technique !== 'automatic' && { technique: form.technique }),
     ...(form.technique === 'full' && form.full !== undefined && { full: form.full }),
+    ...(form.technique === 'para' && form.para !== undefined && { para: form.para }),
     ...(form.engine !== undefined && { engine: form.engine }),
     disks: form.disks.map((disk) => ({ path: disk.path.trim(), ...(disk.readonly && { readonly: true }) })),
     serials: form.serials ?? 0,
@@ -114,6 +132,16 @@ export function chooseKind(form: DraftForm, kind: Source['kind']): void {
   if (form.memory === DEFAULT_MEMORY[form.kind]) form.memory = DEFAULT_MEMORY[kind];
   form.kind = kind;
 }
+
+/** Another technique may have another console: the command line goes with it, unless the user has written one. */
+export function chooseTechnique(form: DraftForm, technique: DraftForm['technique']): void {
+  if (form.append === consoleArgument(form.technique)) form.append = consoleArgument(technique);
+  form.technique = technique;
+}
+
+/** The command line shows Linux on a serial port, and a paravirtualized guest has none. */
+export const missesConsole = (form: DraftForm): boolean =>
+  form.technique === 'para' && form.kind === 'kernel' && /\bconsole=ttyS/.test(form.append) && !/\bconsole=hvc/.test(form.append);
 
 export const STEPS = ['source', 'compute', 'disks', 'summary'] as const;
 export type Step = (typeof STEPS)[number];
@@ -129,6 +157,7 @@ export function stepOf(field: string | undefined): Step {
     case 'cpu':
     case 'technique':
     case 'full':
+    case 'para':
     case 'engine':
     case 'serials':
       return 'compute';

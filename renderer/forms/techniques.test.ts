@@ -10,10 +10,13 @@ const HOSTS = [
   { kvm: 'absent', disabledByFirmware: 'unknown' },
   { kvm: 'unsupported-os', disabledByFirmware: 'unknown' },
 ] as const;
+const SOURCES = ['kernel', 'builtin', 'disk'] as const;
 
-it('offers what this version has, whatever the host', () => {
-  for (const host of HOSTS)
-    expect(techniques(host).flatMap(({ technique, available }) => (available ? [technique] : []))).toEqual(['automatic', 'full']);
+it('offers what this version has for the source, whatever the host', () => {
+  for (const host of HOSTS) {
+    const offered = SOURCES.map((source) => techniques(host, source).flatMap(({ technique, available }) => (available ? [technique] : [])));
+    expect(offered).toEqual([['automatic', 'full', 'para'], ['automatic', 'full', 'para'], ['automatic', 'full']]); // prettier-ignore
+  }
 });
 
 it('says what the host could do for hardware assistance', () => {
@@ -21,7 +24,7 @@ it('says what the host could do for hardware assistance', () => {
 });
 
 it('has words for each technique and reason', () => {
-  for (const { technique, reasons } of HOSTS.flatMap(techniques)) {
+  for (const { technique, reasons } of HOSTS.flatMap((host) => SOURCES.flatMap((source) => techniques(host, source)))) {
     expect(en.technique).toHaveProperty(technique);
     expect(en.technique).toHaveProperty(`${technique}Hint`);
     for (const reason of reasons) expect(en.technique.reason).toHaveProperty(reason);

@@ -1,5 +1,5 @@
 /** Which techniques this version and this host offer, and why. */
-import type { HostInfo, Technique } from '../../electron/ipc.ts';
+import type { HostInfo, Source, Technique } from '../../electron/ipc.ts';
 
 export interface Choice {
   readonly technique: Technique | 'automatic';
@@ -18,12 +18,16 @@ export function hardwareHere(host: Here | undefined): `host-${'usable' | 'permis
   return host.kvm === 'no-permission' ? 'host-permission' : 'host-none';
 }
 
-export function techniques(host: Here | undefined): Choice[] {
+/** Whether what a VM starts from can be paravirtualized. Of a kernel's file only the start tells. */
+export const paraServes = (source: Source['kind']): boolean => source !== 'disk';
+
+export function techniques(host: Here | undefined, source: Source['kind']): Choice[] {
   const here = hardwareHere(host);
+  const para = paraServes(source);
   return [
     { technique: 'automatic', available: true, reasons: ['own'] },
     { technique: 'full', available: true, reasons: ['own'] },
-    { technique: 'para', available: false, reasons: ['notYet', 'para'] },
+    { technique: 'para', available: para, reasons: [...(para ? ['own'] : []), `source-${source}`] },
     { technique: 'hardware', available: false, reasons: here === undefined ? ['notYet'] : ['notYet', here] },
   ];
 }

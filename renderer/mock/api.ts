@@ -20,6 +20,7 @@ import type {
 import { execution } from './execution.ts';
 import { MockGuest } from './guest.ts';
 import { MockLab } from './lab.ts';
+import { paraStatistics } from './para.ts';
 
 interface MockVm {
   summary: VmSummary;
@@ -110,6 +111,7 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
 
   function sample(vm: MockVm, time: number, busy: number): LoadSample {
     const jitter = (n: number) => Math.max(0, n + (Math.random() - 0.5) * 0.06);
+    const para = vm.summary.definition.technique === 'para' ? paraStatistics(busy) : undefined;
     return {
       id: vm.summary.definition.id,
       time,
@@ -145,7 +147,14 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
           },
         };
       }),
-      exits: { hlt: 100 * (1 - busy), 'port in': 12 + busy * 800, 'port out': 30, interrupt: 100 + busy * 250, 'mmio write': 4 },
+      ...(para && { para: para.statistics }),
+      exits: para?.exits ?? {
+        hlt: 100 * (1 - busy),
+        'port in': 12 + busy * 800,
+        'port out': 30,
+        interrupt: 100 + busy * 250,
+        'mmio write': 4,
+      },
       exitSeconds: { 'port in': (12 + busy * 800) * 2.1e-6, 'port out': 30 * 1.4e-6, interrupt: (100 + busy * 250) * 0.6e-6 },
     };
   }
@@ -175,11 +184,14 @@ export function mockApi(options: MockOptions = defaults()): RingsideApi {
       disks: [{ path: '/srv/images/debian/disk.raw' }],
       serials: 2,
     };
-    const running = add(linux, 'running');
-    running.guest.boot();
-    for (let back = 900; back > 0; back--) {
-      const wave = Math.max(0, Math.sin(back / 40)) * 0.8 + 0.05;
-      running.history.push(sample(running, Date.now() - back * 1000, wave));
+    const para: VmDraft = { ...linux, name: 'Paravirtualized', technique: 'para', para: { batching: true, asynchrony: false }, vcpus: 1 };
+    for (const draft of [linux, para]) {
+      const running = add(draft, 'running');
+      running.guest.boot();
+      for (let back = 900; back > 0; back--) {
+        const wave = Math.max(0, Math.sin(back / 40)) * 0.8 + 0.05;
+        running.history.push(sample(running, Date.now() - back * 1000, wave));
+      }
     }
     add(
       {

@@ -107,6 +107,30 @@ describe('LoadHistory', () => {
     ]);
   });
 
+  it('sums hypercalls up by name, with their part in multicalls and their cost, and sizes by place', () => {
+    const history = new LoadHistory();
+    history.push(sample(0, 0.1));
+    expect(history.calls(60, START)).toEqual([]);
+    const para = {
+      calls: { iret: { count: 30, batched: 0, seconds: 6e-6 }, stack_switch: { count: 40, batched: 30, seconds: 0 } },
+      multicalls: [0, 10, 0],
+      updates: [5, 0, 0],
+      rings: [0, 0, 0],
+    };
+    history.push(sample(1, 0.1, { technique: 'para', para }));
+    history.push({ ...sample(3, 0.1, { technique: 'para', para: { ...para, multicalls: [0, 0, 4] } }), interval: 2 });
+    const [first, second, ...rest] = history.calls(2.5, START + 3000);
+    expect(first).toMatchObject({ name: 'stack_switch', now: 20, part: 0.75, cost: undefined });
+    expect(first!.average).toBeCloseTo(80 / 3, 5);
+    expect(second!.name).toBe('iret');
+    expect(second!.cost).toBeCloseTo(2e-7, 12);
+    expect(rest).toEqual([]);
+    const { multicalls, updates, rings } = history.sizes(2.5, START + 3000);
+    expect(multicalls.map((n) => n.toFixed(3))).toEqual(['0.000', '3.333', '1.333']);
+    expect(updates[0]).toBeCloseTo(10 / 3, 5);
+    expect(rings).toEqual([0, 0, 0]);
+  });
+
   it('sums exits up by reason, those that began later too', () => {
     const history = new LoadHistory();
     history.push(sample(0, 0.1));

@@ -2,7 +2,8 @@
  * The last hour of one VM's load, in typed arrays used as rings: a sample costs a few stores and no garbage.
  * Fractions are of the sampling interval; rates are per second.
  */
-import type { Activities, LoadSample, Technique, VcpuLoad } from '../../electron/ipc.ts';
+import type { Activities, CallCount, LoadSample, ParaStatistics, Technique, VcpuLoad } from '../../electron/ipc.ts';
+import { RateRings } from './rate-rings.ts';
 
 /** From the axis upwards, as they are stacked. */
 export const LOAD_STATES = ['guestUser', 'guestKernel', 'vmm', 'ready', 'blocked', 'halted'] as const satisfies readonly (keyof VcpuLoad)[];
@@ -50,6 +51,15 @@ export interface ExitRow extends RateRow {
   readonly cost: number | undefined;
 }
 
+export interface CallRow extends ExitRow {
+  /** How much of them came in a multicall, over the stretch: 0 to 1. */
+  readonly part: number;
+}
+
+export const SIZES = ['multicalls', 'updates', 'rings'] as const satisfies readonly (keyof ParaStatistics)[];
+/** Histograms as ParaStatistics has them, per second. */
+export type SizeRates = Readonly<Record<(typeof SIZES)[number], readonly number[]>>;
+
 export class LoadHistory {
   readonly capacity: number;
   /** Milliseconds since the epoch, by slot; the newest is `(next - 1) % capacity`. */
@@ -61,9 +71,12 @@ export class LoadHistory {
   /** [vcpu], and of the VM, by class */
   readonly #instructions: Float64Array[] = [];
   readonly #classes: readonly Float64Array[];
-  readonly #exits = new Map<string, Float32Array>();
+  readonly #exits: RateRings;
   /** Seconds per second, by reason; none for reasons that are not timed. */
-  readonly #exitSeconds = new Map<string, Float32Array>();
+  readonly #exitSeconds: RateRings;
+  /** Of a paravirtualized guest's hypercalls, by name; and by place of each histogram. */
+  readonly #calls: Readonly<Record<keyof CallCount, RateRings>>;
+  readonly #sizes: Readonly<Record<(typeof SIZES)[number], RateRings>>;
   #technique: Technique | 'automatic' | undefined;
   #next = 0;
   #length = 0;
@@ -73,6 +86,10 @@ export class LoadHistory {
     this.#times = new Float64Array(capacity);
     this.#intervals = new Float32Array(capacity);
     this.#classes = CLASSES.map(() => new Float64Array(capacity));
+    const rings = (): RateRings => new RateRings(capacity);
+    [this.#exits, this.#exitSeconds] = [rings(), rings()];
+    this.#calls = { count: rings(), batched: rings(), seconds: rings() };
+    this.#sizes = { multicalls: rings(), updates: rings(), rings: rings() };
   }
 
   get length(): number {
@@ -116,13 +133,12 @@ export class LoadHistory {
     privileged![slot] = rate((load) => load.privileged);
     innocuous![slot] = rate((load) => Math.max(0, load.instructions - load.sensitive - load.privileged));
     this.#technique = sample.technique;
-    for (const [rings, values] of [
-      [this.#exits, sample.exits],
-      [this.#exitSeconds, sample.exitSeconds],
-    ] as const) {
-      for (const reason of Object.keys(values)) if (!rings.has(reason)) rings.set(reason, new Float32Array(this.capacity));
-      for (const [reason, ring] of rings) ring[slot] = (values[reason] ?? 0) / sample.interval;
-    }
+    this.#exits.push(slot, sample.exits, sample.interval);
+    this.#exitSeconds.push(slot, sample.exitSeconds, sample.interval);
+    const calls = Object.entries(sample.para?.calls ?? {});
+    for (const key of ['count', 'batched', 'seconds'] as const)
+      this.#calls[key].push(slot, Object.fromEntries(calls.map(([name, call]) => [name, call[key]])), sample.interval);
+    for (const key of SIZES) this.#sizes[key].push(slot, Object.fromEntries(sample.para?.[key].entries() ?? []), sample.interval);
   }
 
   /** The stretch of the last `seconds` up to `end` (ms), at most `points` points: more samples are averaged. `vcpu` undefined: all, averaged. */
@@ -181,19 +197,42 @@ export class LoadHistory {
 
   /** Exits of the last `seconds` up to `end` (ms), most frequent first. */
   exits(seconds: number, end: number): ExitRow[] {
-    const spent = new Map(this.#rates([...this.#exitSeconds], seconds, end).map(({ name, average }) => [name, average]));
-    return this.#rates([...this.#exits], seconds, end)
-      .map((row) => {
-        const cost = row.average > 0 ? (spent.get(row.name) ?? 0) / row.average : 0;
-        return { ...row, cost: cost > 0 ? cost : undefined };
-      })
-      .sort((a, b) => b.average - a.average || a.name.localeCompare(b.name));
+    return this.#costs(this.#exits, this.#exitSeconds, seconds, end);
+  }
+
+  /** Hypercalls of the last `seconds` up to `end` (ms), most frequent first; those of multicalls are among them. */
+  calls(seconds: number, end: number): CallRow[] {
+    const batched = this.#averages(this.#calls.batched, seconds, end);
+    return this.#costs(this.#calls.count, this.#calls.seconds, seconds, end)
+      .filter(({ average }) => average > 0)
+      .map((row) => ({ ...row, part: (batched.get(row.name) ?? 0) / row.average }));
+  }
+
+  /** Histograms of the last `seconds` up to `end` (ms), averaged. */
+  sizes(seconds: number, end: number): SizeRates {
+    const row = (rings: RateRings): number[] => [...this.#averages(rings, seconds, end).values()];
+    return { multicalls: row(this.#sizes.multicalls), updates: row(this.#sizes.updates), rings: row(this.#sizes.rings) };
   }
 
   /** Instructions by class, in the order of CLASSES. */
   classes(seconds: number, end: number): RateRow<InstructionClass>[] {
     const named = CLASSES.map((name, i) => [name, this.#classes[i]!] as const);
     return this.#rates(named, seconds, end);
+  }
+
+  /** Rates with what one costs, most frequent first. */
+  #costs(counts: RateRings, spent: RateRings, seconds: number, end: number): ExitRow[] {
+    const times = this.#averages(spent, seconds, end);
+    return this.#rates([...counts], seconds, end)
+      .map((row) => {
+        const cost = row.average > 0 ? (times.get(row.name) ?? 0) / row.average : 0;
+        return { ...row, cost: cost > 0 ? cost : undefined };
+      })
+      .sort((a, b) => b.average - a.average || a.name.localeCompare(b.name));
+  }
+
+  #averages(rings: RateRings, seconds: number, end: number): Map<string, number> {
+    return new Map(this.#rates([...rings], seconds, end).map(({ name, average }) => [name, average]));
   }
 
   #rates<K extends string>(rings: readonly (readonly [K, ArrayLike<number>])[], seconds: number, end: number): RateRow<K>[] {

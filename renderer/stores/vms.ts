@@ -18,6 +18,7 @@ export function toDraft(d: VmDefinition): VmDraft {
     ...(d.cpu !== undefined && { cpu: d.cpu }),
     ...(d.technique !== undefined && { technique: d.technique }),
     ...(d.full !== undefined && { full: d.full }),
+    ...(d.para !== undefined && { para: d.para }),
     ...(d.engine !== undefined && { engine: d.engine }),
     disks: d.disks,
     serials: d.serials,
