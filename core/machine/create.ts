@@ -3,6 +3,7 @@ import {
   CPU_STRIDE, CPUS, Control, Cpu, MAGIC, MIB, type Layout, PAGE, PARA_GUEST, Para, RAM_LOW_MAX, RAM_MAX, VERSION, layout,
 } from '../state/index.ts'; // prettier-ignore
 import { fullBits, type FullSwitches } from '../vmm/full/switches.ts';
+import { paraCpu, paraLeaves } from '../vmm/para/cpuid.ts';
 import { paraBits, type ParaSwitches } from '../vmm/para/switches.ts';
 import { type CpuChoice, cpuidLeaves, featureWords } from '../spec/models.ts';
 
@@ -81,16 +82,18 @@ export function createMachine({ memoryMiB, vcpus, cpu, full, para }: MachineOpti
     domain.m2p = PARA_GUEST + domain.guestFrames;
     domain.m2pFrames = (domain.frames * 8) / PAGE;
   }
-  for (let i = 0; i < vcpus; i++) identify(memory.buffer, i, vcpus, cpu);
+  for (let i = 0; i < vcpus; i++) identify(memory.buffer, i, vcpus, cpu, para !== undefined);
   return { memory, layout: place };
 }
 
 /** What a vCPU is, which a reset does not change. */
-function identify(buffer: ArrayBufferLike, index: number, vcpus: number, choice: CpuChoice): void {
+function identify(buffer: ArrayBufferLike, index: number, vcpus: number, model: CpuChoice, para: boolean): void {
   const cpu = Cpu.view(buffer, CPUS + index * CPU_STRIDE);
   cpu.index = index;
   cpu.apicId = index;
-  const leaves = cpuidLeaves(choice, { vcpu: index, vcpus, tscHz: TSC_HZ });
+  const choice = para ? paraCpu(model) : model;
+  const native = cpuidLeaves(choice, { vcpu: index, vcpus, tscHz: TSC_HZ });
+  const leaves = para ? paraLeaves(native, TSC_HZ, choice.model.physicalBits) : native;
   const rows = cpu.cpuidTable.length / 6;
   if (leaves.length > rows) throw new RangeError(`the CPU model has ${leaves.length} CPUID leaves, and there is room for ${rows}`);
   cpu.cpuidLeaves = leaves.length;

@@ -15,7 +15,6 @@ import {
   PARAVCPU_result,
   PARAVCPU_time,
   PARAVCPU_timed,
-  PARAVCPU_updateSizes,
   PARA_BATCHING,
   PARA_SIZES,
   PARA_crash,
@@ -41,7 +40,7 @@ import {
   updateDescriptor,
 } from './para_state';
 import { PREEMPTED, mmuUpdate, updateVaMapping } from './para_update';
-import { copyKernel, kernelAddress } from './para_walk';
+import { copyKernel } from './para_walk';
 
 const PARA: usize = CPU_para;
 const RAX: usize = CPU_gpr;
@@ -147,7 +146,6 @@ function perform(cpu: usize, number: u32, a: u64, b: u64, c: u64, d: u64, e: u64
     case SET_TRAP_TABLE:
       return setTrapTable(cpu, a);
     case MMU_UPDATE:
-      countSize(cpu, PARAVCPU_updateSizes, <u32>b & 0x7fff_ffff);
       return mmuUpdate(cpu, a, <u32>b, c, <u32>d);
     case SET_GDT:
       return setGdt(cpu, a, <u32>b);
@@ -223,9 +221,8 @@ function multicall(cpu: usize, list: u64, entries: u32): i64 {
       return goOn(cpu, at, entries - i);
     }
     // Where it was may not be there any more.
-    const to = kernelAddress(cpu, at + ENTRY_RESULT, true);
-    if (to == 0) return -EFAULT;
-    store<i64>(to, result);
+    store<i64>(frame, result);
+    if (!copyKernel(cpu, at + ENTRY_RESULT, frame, 8, true)) return -EFAULT;
     if (load<u32>(domain(), PARA_crash) != 0) return 0;
   }
   return portion == entries ? 0 : goOn(cpu, list + <u64>portion * ENTRY_SIZE, entries - portion);

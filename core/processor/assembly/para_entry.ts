@@ -62,7 +62,7 @@ import {
 import { CR0_TS } from './control';
 import { cpuid } from './cpuid';
 import { selectorOf } from './descriptors';
-import { VECTOR_BP, VECTOR_NM, VECTOR_NMI, VECTOR_OF, VECTOR_PF, VECTOR_UD, generalProtection, undefinedOpcode } from './fault';
+import { VECTOR_BP, VECTOR_GP, VECTOR_NM, VECTOR_NMI, VECTOR_OF, VECTOR_PF, VECTOR_UD, generalProtection, undefinedOpcode } from './fault';
 import { FLAGS_ARITHMETIC, FLAG_AC, FLAG_DF, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM, getFlags, setFlags } from './flags';
 import { VCPU_INFO_CR2, VCPU_INFO_MASK, VCPU_INFO_PENDING, crash, domain, isParaKernel, vcpuInfo } from './para';
 import { loadFrameSegments, setFlat, setSelectors } from './para_segments';
@@ -172,7 +172,7 @@ function bounce(cpu: usize, target: u64, how: u32, flags: u32, error: u32): void
 
 /** Hands an exception, or an interrupt that a program asked for (`software`: by INT n, which the entry must permit), to the guest's kernel. */
 export function deliverTrap(cpu: usize, vector: u32, software: bool, flags: u32, hasError: bool, error: u32): void {
-  if (vector == VECTOR_UD && emulatePrefixed(cpu)) return;
+  if ((vector == VECTOR_UD && emulatePrefixed(cpu)) || (vector == VECTOR_GP && emulateInterruptFlag(cpu))) return;
   if (vector == VECTOR_NMI) return bounce(cpu, load<u64>(cpu, PARA + PARAVCPU_nmiCallback), MASKING, flags, 0);
   const trap = cpu + PARA + PARAVCPU_traps + <usize>vector * TRAPINFO_SIZE;
   const kind = <u32>load<u8>(trap, TRAPINFO_flags);
@@ -288,7 +288,7 @@ export function paraIret(cpu: usize): void {
   deliverEvent(cpu);
 }
 
-// -- the prefix of instructions that are to be emulated
+// -- instructions that are emulated when they have faulted
 
 /** UD2, "xen", CPUID. */
 const PREFIXED_LOW: u64 = 0x0f_6e_65_78_0b_0f;
@@ -304,5 +304,18 @@ function emulatePrefixed(cpu: usize): bool {
   }
   cpuid(cpu, 0);
   store<u64>(cpu, rip + PREFIXED_SIZE, CPU_rip);
+  return true;
+}
+
+const OPCODE_CLI: u32 = 0xfa;
+const OPCODE_STI: u32 = 0xfb;
+
+/** CLI and STI of a kernel with an IOPL of its own (PHYSDEVOP_set_iopl) do nothing: events are masked in vcpu_info. */
+function emulateInterruptFlag(cpu: usize): bool {
+  if (!isParaKernel(cpu) || load<u32>(cpu, PARA + PARAVCPU_iopl) == 0) return false;
+  const rip = load<u64>(cpu, CPU_rip);
+  const at = kernelAddress(cpu, rip, false);
+  if (at == 0 || (load<u8>(at) != OPCODE_CLI && load<u8>(at) != OPCODE_STI)) return false;
+  store<u64>(cpu, rip + 1, CPU_rip);
   return true;
 }

@@ -286,6 +286,17 @@ describe('what the kernel is shown of the processor', () => {
     expect(m.gpr(RSI)).toBe(0x756e6547n);
   });
 
+  it('Xen as the VMM, and no pages but those of 4 KiB', () => {
+    const m = machine();
+    m.kernel(...set(RAX, 0x4000_0000n), 0x0f, 0xa2, 0x89, 0xde, 0x89, 0xcf, ...STOPS);
+    const signature = Uint32Array.of(Number(m.gpr(RSI)), Number(m.gpr(RDI)), Number(m.gpr(RDX)));
+    expect(Buffer.from(signature.buffer).toString('latin1')).toBe('XenVMMXenVMM');
+    m.kernel(...set(RAX, 1n), 0x0f, 0xa2, ...STOPS);
+    expect(Number(m.gpr(RDX)) & ((1 << 3) | (1 << 12) | (1 << 13) | (1 << 17))).toBe(0);
+    m.kernel(...set(RAX, 0x8000_0001n), 0x0f, 0xa2, ...STOPS);
+    expect(Number(m.gpr(RDX)) & (1 << 26)).toBe(0);
+  });
+
   it('MSRs of FS and GS, and of no more than a few', () => {
     const m = machine();
     // WRMSR of FS base, RDMSR of the program's base of GS.
@@ -317,6 +328,15 @@ describe('what the kernel is shown of the processor', () => {
     expect(m.rip()).toBe(handlerAt(7) + 7n);
     expect(m.gpr(RBX) & 8n).toBe(8n);
     expect(m.state.cr0 & 8).toBe(0);
+  });
+
+  it('no interrupt flag: with IOPL, CLI and STI do nothing', () => {
+    const m = machine();
+    m.state.para.iopl = 1;
+    expect(m.kernel(0xfa, 0xfb, 0x90, ...STOPS)).toBe(EXIT_HALT);
+    expect([m.rip(), m.state.eflags & 0x200]).toEqual([CODE + 10n, 0x200]);
+    m.user(0xfa);
+    expect(m.rip()).toBe(handlerAt(13) + 7n);
   });
 
   it('no privileged instruction beyond those', () => {

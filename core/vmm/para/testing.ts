@@ -5,6 +5,7 @@ import {
   Control, CPUS, Cpu, EXIT_HALT, layout, MAGIC, MIB, OWNER_GUEST, OWNER_SHARED, PAGE, PageInfo, Para, PARA_BATCHING, PARA_GUEST, PARA_SHARED_INFO, ParaVcpu, VERSION,
 } from '../../state/index.ts'; // prettier-ignore
 import { BUS } from '../../translator/testing.ts';
+import { paraCpu, paraLeaves } from './cpuid.ts';
 
 /** Linear address of the guest's frame 0; its 512 first frames are there. */
 export const KERNEL = 0xffff_ffff_8000_0000n;
@@ -105,8 +106,8 @@ export class ParaMachine {
     }
     PageInfo.view(buffer, pageInfos + PARA_SHARED_INFO * PageInfo.size).owner = OWNER_SHARED;
     this.state = Cpu.view(buffer, CPUS);
-    const choice = parseCpu('default');
-    const leaves = cpuidLeaves(choice, { vcpu: 0, vcpus: 1, tscHz: 1e9 });
+    const choice = paraCpu(parseCpu('default'));
+    const leaves = paraLeaves(cpuidLeaves(choice, { vcpu: 0, vcpus: 1, tscHz: 1e9 }), 1e9, 40);
     this.state.cpuidLeaves = leaves.length;
     leaves.forEach((l, i) => [l.leaf, l.subleaf, l.eax, l.ebx, l.ecx, l.edx].forEach((v, k) => this.state.cpuidTable.set(i * 6 + k, v)));
     featureWords(choice.features).forEach((word, i) => this.state.features.set(i, word));

@@ -22,7 +22,9 @@ export const XEN_MINOR = 17;
 
 /** features.h: accessed and dirty bits survive MMU_PT_UPDATE_PRESERVE_AD. */
 const XENFEAT_mmu_pt_update_preserve_ad = 5;
-const FEATURES = 1 << XENFEAT_mmu_pt_update_preserve_ad;
+const XENFEAT_gnttab_map_avail_bits = 7;
+// Linux does without neither.
+const FEATURES = (1 << XENFEAT_mmu_pt_update_preserve_ad) | (1 << XENFEAT_gnttab_map_avail_bits);
 
 const EXTRAVERSION_LENGTH = 16;
 const CHANGESET_LENGTH = 64;
