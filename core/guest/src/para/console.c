@@ -3,7 +3,7 @@
 
 #define PATIENCE 100000
 
-static struct xencons_interface ring; /* another frame is mapped here */
+static struct xencons_interface *ring;
 static bool present, first_domain;
 
 const char *para_console_name(void) { return !present ? "none" : first_domain ? "hvc0, by hypercall" : "hvc0"; }
@@ -12,21 +12,21 @@ void para_console_start(void)
 {
     first_domain = para_start_info.flags & SIF_INITDOMAIN;
     if (!first_domain)
-        para_map_frame(&ring, para_start_info.console.mfn);
+        ring = para_shared_page(para_start_info.console.mfn);
     present = true;
 }
 
 static void put(char c)
 {
-    u32 produced = ring.out_prod;
-    for (int i = 0; produced - *(volatile u32 *)&ring.out_cons >= sizeof ring.out; i++) {
+    u32 produced = ring->out_prod;
+    for (int i = 0; produced - *(volatile u32 *)&ring->out_cons >= sizeof ring->out; i++) {
         if (i == PATIENCE)
             return;
         para_notify(para_start_info.console.evtchn);
         hypercall(HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0);
     }
-    ring.out[produced % sizeof ring.out] = c;
-    __atomic_store_n(&ring.out_prod, produced + 1, __ATOMIC_RELEASE);
+    ring->out[produced % sizeof ring->out] = c;
+    __atomic_store_n(&ring->out_prod, produced + 1, __ATOMIC_RELEASE);
 }
 
 void para_console_write(const char *text, size_t length)
@@ -53,10 +53,10 @@ static void receive(void)
             console_typed(c);
         return;
     }
-    u32 consumed = ring.in_cons;
-    while (consumed != __atomic_load_n(&ring.in_prod, __ATOMIC_ACQUIRE)) {
-        c = ring.in[consumed++ % sizeof ring.in];
-        __atomic_store_n(&ring.in_cons, consumed, __ATOMIC_RELEASE);
+    u32 consumed = ring->in_cons;
+    while (consumed != __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE)) {
+        c = ring->in[consumed++ % sizeof ring->in];
+        __atomic_store_n(&ring->in_cons, consumed, __ATOMIC_RELEASE);
         console_typed(c);
     }
     para_notify(para_start_info.console.evtchn); /* there is room again */

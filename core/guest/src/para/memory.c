@@ -124,19 +124,11 @@ void para_invalidate_programs(void) { operate(MMUEXT_TLB_FLUSH_LOCAL, 0); }
 
 static void map_page(u64 address, u64 entry) { para_later(HYPERVISOR_update_va_mapping, address, entry, UVMF_INVLPG, 0); }
 
-static struct {
-    u64 address, entry;
-} frames[2];
+/* Not the guest's: it takes the place of a page of the image. The loader's space ends before long, so para_load_kernel does it again. */
+static u64 shared_info_entry(void) { return para_start_info.shared_info | PTE_PRESENT | PTE_WRITE | PTE_NX; }
+void para_map_shared_info(void) { map_page((u64)&para_shared_info, shared_info_entry()); }
 
-/* The loader's space ends before long, so it is noted for the kernel's. */
-void para_map_frame(void *page, u64 mfn)
-{
-    int i = frames[0].address != 0;
-    ASSERT(!frames[i].address);
-    frames[i].address = (u64)page;
-    frames[i].entry = mfn * PAGE | PTE_PRESENT | PTE_WRITE | PTE_NX;
-    map_page(frames[i].address, frames[i].entry);
-}
+void *para_shared_page(u64 mfn) { return direct(MACHINE_TO_PHYSICAL[mfn] * PAGE); }
 
 void para_protect(const void *page) { map_page((u64)page, to_machine(page_of_image(page) * PAGE | PTE_PRESENT | PTE_NX)); }
 
@@ -154,8 +146,7 @@ void para_map_direct(u64 root, u64 top)
 
 void para_load_kernel(u64 root)
 {
-    for (u64 i = 0; i < ARRAY_SIZE(frames) && frames[i].address; i++)
-        update(machine_address(paging_entry(root, frames[i].address, true)), frames[i].entry);
+    update(machine_address(paging_entry(root, (u64)&para_shared_info, false)), shared_info_entry());
     operate(MMUEXT_NEW_BASEPTR, para_machine_frame(root));
     operate(MMUEXT_UNPIN_TABLE, p2m[page_of_image((void *)para_start_info.pt_base)]);
 }

@@ -28,8 +28,9 @@ _Noreturn void para_resume(struct frame *frame);
 /** The direct map, made before anything else. */
 void para_memory_start(void);
 void para_read_loader(void);
-/** Has a page of the image show machine frame `mfn` for good, before the kernel's own space is loaded. */
-void para_map_frame(void *page, u64 mfn);
+void para_map_shared_info(void);
+/** A page of the guest's own that it shares with the host. */
+void *para_shared_page(u64 mfn);
 /** Nobody may write to this page of the image. */
 void para_protect(const void *page);
 u64 para_machine_frame(u64 physical);
@@ -69,3 +70,6 @@ void para_console_listen(void);
 void para_console_poll(void);
 bool para_console_polled(void);
 const char *para_console_name(void);
+
+/* -- store.c: xenstore, for the power button */
+void para_power_start(void);

@@ -78,7 +78,7 @@ static void set_callback(u16 type, u16 flags, const u8 *entry)
 static void start(struct cpu *cpu)
 {
     para_memory_start();
-    para_map_frame(&para_shared_info, para_start_info.shared_info / PAGE);
+    para_map_shared_info();
     disable();
 
     struct trap_info traps[34];
@@ -193,7 +193,6 @@ static bool repeat(enum machine_operation op, u64 count)
     return true;
 }
 
-static void nothing(void) {}
 static void no_debug_exit(u32 value) { (void)value; }
 
 const struct machine para_machine = {
@@ -244,7 +243,7 @@ const struct machine para_machine = {
     .timer_pause = para_timer_pause,
     .timer_resume = para_timer_resume,
     .date = para_date,
-    .power_start = nothing,
+    .power_start = para_power_start,
     .power_off = shut_off,
     .reset = reset,
     .debug_exit = no_debug_exit,

@@ -131,4 +131,8 @@ struct vcpu_set_singleshot_timer {
 struct xencons_interface {
     char in[1024], out[2048];
     u32 in_cons, in_prod, out_cons, out_prod;
-} __attribute__((aligned(4096)));
+};
+struct xenstore_domain_interface {
+    char req[1024], rsp[1024];
+    u32 req_cons, req_prod, rsp_cons, rsp_prod;
+};
