@@ -32,7 +32,7 @@ export type {
   VmSummary,
 } from '../core/host/api.ts';
 
-export type { Benchmark, ColumnName, Cost, Failure, LabState, LabTable, Row } from '../core/host/lab/table.ts';
+export type { Benchmark, ColumnName, Cost, Entry as LabEntry, Failure, LabState, LabTable, Row } from '../core/host/lab/table.ts';
 
 /** A file that the user chose or typed. */
 export type ChosenFile = FileInfo;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { emptyTable, type Cost, type LabTable } from '../host/lab/table.ts';
+import { emptyTable, NO_OPERATION, type Cost, type LabTable } from '../host/lab/table.ts';
 import { labMarkdown, labText } from './lab-tables.ts';
 import { markdown, putBetween } from './markdown.ts';
 
@@ -38,6 +38,25 @@ test('the Markdown has costs and counts, without columns that have none', () => 
   expect(text).toContain('| exits per operation | bare | full | privileged | sensitive |');
   expect(text).toContain('| in | 0 | 1 callout-port, 1 io-in | 1 | 0 |');
   expect(text).toContain('| syscall | – | – | – | – |');
+});
+
+test('what a para guest has no operation for is said, and what came in multicalls', () => {
+  const empty = emptyTable('A CPU', ['full', 'para-single', 'para-batched']);
+  const batched = { ...cost(900, { multicall: 1 }), batched: { mmu_update: 64 } };
+  const rows = empty.rows.map((row) => ({
+    ...row,
+    costs:
+      row.benchmark === 'in'
+        ? [cost(5), NO_OPERATION, NO_OPERATION]
+        : row.benchmark === 'ptemods'
+          ? [null, cost(9000, { mmu_update: 64 }), batched]
+          : row.costs,
+  }));
+  const text = labMarkdown({ ...empty, rows });
+  expect(text).toContain('| in | 5 (7.5) | not an operation of a para guest | not an operation of a para guest |');
+  expect(text).toContain('| exits per operation | full | para, single calls | para, batched | privileged | sensitive |');
+  expect(text).toContain('| ptemods | – | 64 mmu_update | 1 multicall (with 64 mmu_update) | – | – |');
+  expect(text).toContain('| in | 0 | not an operation of a para guest | not an operation of a para guest | 1 | 0 |');
 });
 
 test('a table takes its place in a document, and only its own', () => {

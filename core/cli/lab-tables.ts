@@ -1,5 +1,7 @@
 /** The lab's table as text and as Markdown. */
-import { exitsOf, type Column, type ColumnName, type Cost, type Failure, type LabTable } from '../host/lab/table.ts';
+import {
+  costOf, exitsOf, NO_OPERATION, type Column, type ColumnName, type Cost, type Entry, type Failure, type LabTable,
+} from '../host/lab/table.ts'; // prettier-ignore
 import { markdown } from './markdown.ts';
 
 const NAMES: Readonly<Record<ColumnName, string>> = {
@@ -7,6 +9,8 @@ const NAMES: Readonly<Record<ColumnName, string>> = {
   'trap-and-emulate': 'trap and emulate',
   traps: 'full, not adaptive',
   full: 'full',
+  'para-single': 'para, single calls',
+  'para-batched': 'para, batched',
 };
 
 const FAILURES: Readonly<Record<Failure, string>> = {
@@ -20,11 +24,20 @@ const number = (x: number): string => Number(x.toPrecision(x < 1000 ? 3 : 4)).to
 /** Of exits: whole ones look whole. */
 const count = (x: number): string => Number(x.toFixed(1)).toString();
 
-const cost = (of: Cost | null): string => (of === null ? '–' : `${number(of.cycles)} (${number(of.nanoseconds)})`);
-const exits = (of: Cost | null): string => {
-  if (of === null) return '–';
-  const reasons = Object.entries(of.exits).toSorted(([, a], [, b]) => b - a);
-  return reasons.length === 0 ? '0' : reasons.map(([reason, n]) => `${count(n)} ${reason}`).join(', ');
+const missing = (entry: Entry): string => (entry === NO_OPERATION ? 'not an operation of a para guest' : '–');
+const costText = (entry: Entry): string => {
+  const of = costOf(entry);
+  return of === null ? missing(entry) : `${number(of.cycles)} (${number(of.nanoseconds)})`;
+};
+const list = (counts: Cost['exits']): string =>
+  Object.entries(counts)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([reason, n]) => `${count(n)} ${reason}`)
+    .join(', ');
+const exits = (entry: Entry): string => {
+  const of = costOf(entry);
+  if (of === null) return missing(entry);
+  return `${list(of.exits) || '0'}${of.batched === undefined ? '' : ` (with ${list(of.batched)})`}`;
 };
 
 const paper = (x: number | undefined): string => (x === undefined ? '' : x.toLocaleString('en-US'));
@@ -40,7 +53,7 @@ const costs = ({ columns, rows }: LabTable): Part => ({
   head: ['cycles (ns) per operation', ...names(columns), 'paper: native', 'software VMM', 'hardware VMM'],
   rows: rows.map((row) => [
     row.benchmark,
-    ...row.costs.map(cost),
+    ...row.costs.map(costText),
     paper(row.paper.native),
     paper(row.paper.software),
     paper(row.paper.hardware),
@@ -50,12 +63,12 @@ const costs = ({ columns, rows }: LabTable): Part => ({
 /** Columns without a result are left out: there is nothing to count. */
 function counts({ columns, rows }: LabTable): Part {
   const there = columns.map((_, i) => rows.some((row) => row.costs[i] !== null));
-  // Bare, nothing is taken for what it is: the classes are those of full virtualization.
-  const last = there.lastIndexOf(true);
+  // Bare, nothing is taken for what it is, and a para guest executes other instructions: the classes are those of full virtualization.
+  const last = columns.findLastIndex(({ name }, i) => there[i] && !name.startsWith('para'));
   return {
     head: ['exits per operation', ...names(columns.filter((_, i) => there[i])), 'privileged', 'sensitive'],
     rows: rows.map((row) => {
-      const own = row.costs[last];
+      const own = costOf(row.costs[last] ?? null);
       const classes = own ? [count(own.privileged), count(own.sensitive)] : ['–', '–'];
       return [row.benchmark, ...row.costs.filter((_, i) => there[i]).map(exits), ...classes];
     }),
@@ -75,7 +88,10 @@ function aligned({ head, rows }: Part): string {
 /** For a terminal: costs, exits by reason, and why a column is empty. */
 export function labText(table: LabTable): string {
   const most = table.rows.flatMap((row) =>
-    row.costs.flatMap((of, i) => (of !== null && exitsOf(of) > 0 ? [`${row.benchmark}, ${NAMES[table.columns[i]!.name]}: ${exits(of)}`] : [])),
+    row.costs.flatMap((entry, i) => {
+      const of = costOf(entry);
+      return of !== null && exitsOf(of) > 0 ? [`${row.benchmark}, ${NAMES[table.columns[i]!.name]}: ${exits(of)}`] : [];
+    }),
   ); // prettier-ignore
   return [
     aligned(costs(table)),

@@ -2,7 +2,7 @@
 export const lab = {
   title: 'Technique lab',
   openTip: 'What operations cost a guest, technique by technique',
-  text: 'The built-in guest does each operation many times: bare on the processor model, then with its kernel out of ring 0. What leaves the guest is counted. It takes about half a minute.',
+  text: 'The built-in guest does each operation many times: bare on the processor model, then with its kernel out of ring 0, and then as one that knows of its VMM and calls it. What leaves the guest is counted. It takes about a minute.',
   run: 'Run',
   stop: 'Stop',
   close: 'Close the lab',
@@ -15,14 +15,25 @@ export const lab = {
   operation: 'Operation',
   exits: '{n} exits | {n} exit | {n} exits',
   noExits: 'No exits',
+  noOperation: 'not an operation of a para guest',
+  batched: 'in multicalls: {list}',
   perOperation: 'Exits per operation',
   classes: '{privileged} privileged, {sensitive} sensitive instructions',
-  column: { bare: 'Bare', 'trap-and-emulate': 'Trap and emulate', traps: 'Full, not adaptive', full: 'Full' },
+  column: {
+    bare: 'Bare',
+    'trap-and-emulate': 'Trap and emulate',
+    traps: 'Full, not adaptive',
+    full: 'Full',
+    'para-single': 'Para, single calls',
+    'para-batched': 'Para, batched',
+  },
   columnHint: {
     bare: 'No technique: the guest’s kernel is at ring 0 of the processor model.',
     'trap-and-emulate': 'The kernel is at ring 1. Privileged instructions trap; sensitive ones that do not trap are left as they are.',
     traps: 'Sensitive instructions are translated; every privileged one traps, every time.',
     full: 'Sensitive instructions are translated, and privileged ones that keep trapping too.',
+    'para-single': 'The kernel makes hypercalls instead. Every call, and every entry of a list, is done alone: batching is off.',
+    'para-batched': 'The kernel makes hypercalls, many at once in lists and multicalls.',
   },
   benchmark: {
     syscall: 'a system call and back',
@@ -32,6 +43,8 @@ export const lab = {
     pgfault: 'a page fault, mapped by its handler',
     divzero: 'a division by zero, skipped by its handler',
     ptemod: 'a change of a page-table entry',
+    ptemods: '64 page-table entries changed at a stretch',
+    fork: 'a copy of a program, and the wait for its end',
   },
   failure: {
     'triple-fault':

@@ -1,7 +1,7 @@
 /** A lab of pretence: invented costs, one after the other. */
 import type { Benchmark, Cost, LabState, LabTable } from '../../electron/ipc.ts';
 
-const NAMES: readonly Benchmark[] = ['syscall', 'in', 'cr8wr', 'callret', 'pgfault', 'divzero', 'ptemod'];
+const NAMES: readonly Benchmark[] = ['syscall', 'in', 'cr8wr', 'callret', 'pgfault', 'divzero', 'ptemod', 'ptemods', 'fork'];
 
 const cost = (cycles: number, exits: Cost['exits']): Cost => ({
   operations: 1000,
@@ -26,11 +26,18 @@ export class MockLab {
     const table: LabTable = {
       began: new Date().toISOString(),
       cpu: 'Example CPU @ 2.80GHz',
-      columns: [{ name: 'bare' }, { name: 'trap-and-emulate', failure: 'triple-fault' }, { name: 'traps' }, { name: 'full' }],
+      columns: [
+        { name: 'bare' },
+        { name: 'trap-and-emulate', failure: 'triple-fault' },
+        { name: 'traps' },
+        { name: 'full' },
+        { name: 'para-single' },
+        { name: 'para-batched' },
+      ],
       rows: NAMES.map((benchmark) => ({
         benchmark,
         paper: benchmark === 'callret' ? { native: 11, software: 51, hardware: 11 } : {},
-        costs: [null, null, null, null],
+        costs: [null, null, null, null, null, null],
       })),
     };
     this.#step(table, 0);
@@ -44,7 +51,15 @@ export class MockLab {
   #step(table: LabTable, done: number): void {
     this.#change(done < NAMES.length ? { running: true, progress: { done, all: NAMES.length }, table } : { running: false, table });
     if (done === NAMES.length) return;
-    const costs = [cost(200, {}), null, cost(9000, { 'trap-port': 1, 'io-in': 1 }), cost(300, { 'callout-port': 1 })];
+    const devices = NAMES[done] === 'in' || NAMES[done] === 'cr8wr';
+    const costs = [
+      cost(200, {}),
+      null,
+      cost(9000, { 'trap-port': 1, 'io-in': 1 }),
+      cost(300, { 'callout-port': 1 }),
+      devices ? ('no-operation' as const) : cost(800, { mmu_update: 2 }),
+      devices ? ('no-operation' as const) : { ...cost(500, { multicall: 1 }), batched: { mmu_update: 2 } },
+    ];
     const rows = table.rows.map((row, i) => (i === done ? { ...row, costs } : row));
     this.#timer = setTimeout(() => this.#step({ ...table, rows }, done + 1), 300);
   }

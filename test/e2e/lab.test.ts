@@ -30,9 +30,9 @@ describe.skipIf(CHROMIUM === undefined)('the technique lab in a browser', () => 
 
   it('can be stopped, and goes on where the page is loaded anew', async () => {
     await lab().getByRole('button', { name: 'Run' }).click();
-    await expect.poll(() => lab().getByRole('status').innerText(), SOON).toMatch(/^[1-9]\d* of 28 measured$/);
+    await expect.poll(() => lab().getByRole('status').innerText(), SOON).toMatch(/^[1-9]\d* of 54 measured$/);
     await page.reload();
-    await expect.poll(() => lab().getByRole('status').innerText(), SOON).toMatch(/^[1-9]\d* of 28 measured$/);
+    await expect.poll(() => lab().getByRole('status').innerText(), SOON).toMatch(/^[1-9]\d* of 54 measured$/);
     await lab().getByRole('button', { name: 'Stop' }).click();
     await lab().getByRole('button', { name: 'Run' }).waitFor();
     // What was measured stays.
@@ -43,12 +43,16 @@ describe.skipIf(CHROMIUM === undefined)('the technique lab in a browser', () => 
     await lab().getByRole('button', { name: 'Run' }).click();
     await lab().getByRole('button', { name: 'Stop' }).waitFor();
     await expect.poll(() => lab().getByRole('button', { name: 'Run' }).count(), MEASURED).toBe(1);
-    const [bare, alone, traps, full] = await cells('in').allInnerTexts();
+    const [bare, alone, traps, full, single, batched] = await cells('in').allInnerTexts();
     expect(bare).toMatch(/\d[\d,.]*\s+1 exit$/);
     expect(alone).toBe('–');
     expect(traps).toMatch(/\d[\d,.]*\s+2(\.0\d)? exits$/);
     expect(full).toMatch(/\d[\d,.]*\s+2(\.0\d)? exits$/);
-    expect((await cells('callret').allInnerTexts()).slice(4)).toEqual(['11', '51', '11']);
+    expect([single, batched]).toEqual(['not an operation of a para guest', 'not an operation of a para guest']);
+    expect((await cells('callret').allInnerTexts()).slice(6)).toEqual(['11', '51', '11']);
+    const exits = (text: string): number => Number(/([\d.,]+) exits?$/.exec(text)![1]!.replace(',', ''));
+    const [one, many] = (await cells('ptemods').allInnerTexts()).slice(4, 6).map(exits);
+    expect(one).toBeGreaterThan(20 * many!);
     await lab().getByText('the guest ended in a triple fault before it came to its prompt').waitFor();
   });
 
@@ -58,6 +62,7 @@ describe.skipIf(CHROMIUM === undefined)('the technique lab in a browser', () => 
     await expect.poll(() => details.innerText(), SOON).toMatch(/1(\.0\d)? trap-port/);
     expect(await details.innerText()).toMatch(/1(\.0\d)? callout-port/);
     expect(await cells('in').nth(2).getAttribute('title')).toContain('trap-port');
+    expect(await cells('ptemods').nth(5).getAttribute('title')).toMatch(/1(\.0\d)? multicall\n(.*\n)*in multicalls: .*mmu_update/);
   });
 
   it('shows nanoseconds too, and speaks Chinese', async () => {

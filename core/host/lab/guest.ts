@@ -1,6 +1,6 @@
 /** The built-in guest at its prompt: gets commands, and its counters are read when it is idle again. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HALTED, type AccountTotals } from '../../vmm/account.ts';
+import { HALTED } from '../../vmm/account.ts';
 import { monotonic } from '../clock.ts';
 import type { Outcome } from '../executor.ts';
 import type { Pool, Run } from '../pool.ts';
@@ -27,10 +27,16 @@ export class GuestFailure extends Error {
 export interface Counters {
   /** Seconds on a pCPU. */
   readonly running: number;
-  readonly exits: AccountTotals['exits'];
+  /** By reason, as many as there were; of a para guest hypercalls by their names. */
+  readonly exits: Readonly<Record<string, number>>;
+  /** Hypercalls that were entries of multicalls. */
+  readonly batched: Readonly<Record<string, number>>;
   readonly privileged: number;
   readonly sensitive: number;
 }
+
+/** How a guest is run. */
+export type LabTechnique = Pick<MachineSpec, 'technique' | 'full' | 'para'>;
 
 export class LabGuest {
   #run: Run | undefined;
@@ -38,7 +44,7 @@ export class LabGuest {
   #outcome: Outcome | undefined;
 
   /** Boots it up to its prompt. Throws a GuestFailure, or what the signal was aborted with. */
-  async boot(pool: Pool, technique: Pick<MachineSpec, 'technique' | 'full'>, signal?: AbortSignal): Promise<void> {
+  async boot(pool: Pool, technique: LabTechnique, signal?: AbortSignal): Promise<void> {
     const run = await pool.boot(
       {
         source: { kind: 'builtin', append: 'quiet' },
@@ -72,7 +78,18 @@ export class LabGuest {
     const run = this.#run!;
     const { guestUser, guestKernel, vmm, exits } = run.block.accounts[0]!.totals(monotonic());
     const { privileged, sensitive } = run.window.retired(0);
-    return { running: guestUser + guestKernel + vmm, exits, privileged, sensitive };
+    const counts: Record<string, number> = {};
+    for (const [reason, { count }] of Object.entries(exits)) counts[reason] = count;
+    const batched: Record<string, number> = {};
+    const calls = run.window.para()?.calls;
+    if (calls !== undefined) {
+      delete counts['hypercall'];
+      for (const [name, call] of Object.entries(calls)) {
+        counts[name] = call.count - call.batched;
+        batched[name] = call.batched;
+      }
+    }
+    return { running: guestUser + guestKernel + vmm, exits: counts, batched, privileged, sensitive };
   }
 
   async end(): Promise<void> {

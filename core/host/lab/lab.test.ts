@@ -7,9 +7,20 @@ import { policyOf } from '../policies.ts';
 import { Pool } from '../pool.ts';
 import { Lab } from './lab.ts';
 import { runLab } from './run.ts';
-import { BENCHMARKS, exitsOf, type Benchmark, type ColumnName, type Cost, type LabState, type LabTable } from './table.ts';
+import {
+  BENCHMARKS,
+  costOf,
+  exitsOf,
+  NO_OPERATION,
+  type Benchmark,
+  type ColumnName,
+  type Cost,
+  type Entry,
+  type LabState,
+  type LabTable,
+} from './table.ts';
 
-const COLUMNS = ['bare', 'trap-and-emulate', 'traps', 'full'] as const satisfies readonly ColumnName[];
+const COLUMNS = ['bare', 'trap-and-emulate', 'traps', 'full', 'para-single', 'para-batched'] as const satisfies readonly ColumnName[];
 
 let pool: Pool;
 let table: LabTable;
@@ -29,16 +40,18 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(() => pool.close());
 
-const cost = (benchmark: Benchmark, column: ColumnName): Cost =>
+const entry = (benchmark: Benchmark, column: ColumnName): Entry =>
   table.rows.find((row) => row.benchmark === benchmark)!.costs[COLUMNS.indexOf(column as (typeof COLUMNS)[number])]!;
+const cost = (benchmark: Benchmark, column: ColumnName): Cost => costOf(entry(benchmark, column))!;
 
 /** Per operation, as whole numbers: the timer's interrupts and the console's characters are some hundredths. */
-const exits = (benchmark: Benchmark, column: ColumnName): Record<string, number> =>
+const whole = (counts: Cost['exits'] = {}): Record<string, number> =>
   Object.fromEntries(
-    Object.entries(cost(benchmark, column).exits)
+    Object.entries(counts)
       .map(([reason, count]) => [reason, Math.round(count)] as const)
       .filter(([, count]) => count > 0),
   );
+const exits = (benchmark: Benchmark, column: ColumnName): Record<string, number> => whole(cost(benchmark, column).exits);
 
 test('every operation is done often enough, costs something, and its progress is told', () => {
   for (const column of ['bare', 'traps', 'full'] as const)
@@ -77,6 +90,26 @@ test('with it they are called out, or done in place', () => {
   expect(exits('in', 'full')).toEqual({ 'callout-port': 1, 'io-in': 1 });
   expect(exits('ptemod', 'full')).toEqual({ 'callout-tlb': 1, 'shadow-fill': 1 });
   expect(exitsOf(cost('syscall', 'full'))).toBeLessThan(exitsOf(cost('syscall', 'traps')));
+});
+
+test('a para guest calls its VMM, and has no devices of a PC', () => {
+  for (const column of ['para-single', 'para-batched'] as const) {
+    expect(entry('in', column)).toBe(NO_OPERATION);
+    expect(entry('cr8wr', column)).toBe(NO_OPERATION);
+    expect(exits('callret', column)).toEqual({});
+    expect(exits('divzero', column)).toEqual({ 'bounced-exception': 1, iret: 1 });
+    expect(exits('syscall', column)).toEqual({ 'bounced-system-call': 1, iret: 1 });
+    expect(exits('ptemod', column)).toEqual({ mmu_update: 1, mmuext_op: 1 });
+  }
+});
+
+test('batching makes one call of many', () => {
+  expect(exits('ptemods', 'para-single')).toMatchObject({ mmu_update: 64, mmuext_op: 64 });
+  expect(exits('ptemods', 'para-batched')['mmu_update']).toBeUndefined();
+  expect(exits('ptemods', 'para-batched')['multicall']).toBeGreaterThan(0);
+  expect(exitsOf(cost('ptemods', 'para-batched'))).toBeLessThan(exitsOf(cost('ptemods', 'para-single')) / 20);
+  expect(exitsOf(cost('fork', 'para-batched'))).toBeLessThan(exitsOf(cost('fork', 'para-single')) / 2);
+  expect(whole(cost('ptemods', 'para-batched').batched)['mmu_update']).toBeGreaterThan(0);
 });
 
 test('what an operation executes is the same under each', () => {

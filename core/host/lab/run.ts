@@ -1,11 +1,11 @@
 /** The technique lab: one guest, the same operations, one way to run it after the other. */
 import os from 'node:os';
 import { FULL_SWITCHES } from '../../vmm/full/switches.ts';
+import { PARA_SWITCHES } from '../../vmm/para/switches.ts';
 import type { Pool } from '../pool.ts';
-import type { MachineSpec } from '../protocol.ts';
-import { GuestFailure, LabGuest, type Counters } from './guest.ts';
+import { GuestFailure, LabGuest, type Counters, type LabTechnique } from './guest.ts';
 import {
-  BENCHMARKS, COLUMNS, emptyTable, type Benchmark, type Column, type ColumnName, type Cost, type LabTable, type Row,
+  BENCHMARKS, COLUMNS, emptyTable, NO_OPERATION, type Benchmark, type Column, type ColumnName, type Cost, type Entry, type LabTable, type Row,
 } from './table.ts'; // prettier-ignore
 
 export interface LabOptions {
@@ -22,11 +22,13 @@ export interface LabOptions {
 }
 
 /** How the guest is run in each column. */
-const TECHNIQUES: Readonly<Record<ColumnName, Pick<MachineSpec, 'technique' | 'full'>>> = {
+const TECHNIQUES: Readonly<Record<ColumnName, LabTechnique>> = {
   bare: {},
   'trap-and-emulate': { technique: 'full', full: { translateSensitive: false, adaptive: false } },
   traps: { technique: 'full', full: { translateSensitive: true, adaptive: false } },
   full: { technique: 'full', full: FULL_SWITCHES },
+  'para-single': { technique: 'para', para: { ...PARA_SWITCHES, batching: false } },
+  'para-batched': { technique: 'para', para: PARA_SWITCHES },
 };
 
 const FIRST = 1000;
@@ -62,7 +64,7 @@ export async function runLab({ pool, columns = COLUMNS, least = 20, rounds = 10,
   return table;
 }
 
-function withCost(table: LabTable, benchmark: Benchmark, column: number, cost: Cost): LabTable {
+function withCost(table: LabTable, benchmark: Benchmark, column: number, cost: Entry): LabTable {
   const rows = table.rows.map((row): Row =>
     row.benchmark === benchmark ? { ...row, costs: row.costs.map((old, i) => (i === column ? cost : old)) } : row,
   );
@@ -76,6 +78,9 @@ interface Sample {
   readonly after: Counters;
 }
 
+/** The guest's own word for it that it has no such operation. */
+const isNoOperation = (said: string, benchmark: Benchmark): boolean => said.includes(`${benchmark}: not an operation of a `);
+
 async function sample(guest: LabGuest, benchmark: Benchmark, operations: number, signal?: AbortSignal): Promise<Sample> {
   const before = guest.counters();
   const { said, counters: after } = await guest.command(`bench ${benchmark} ${operations}`, signal);
@@ -86,7 +91,8 @@ async function sample(guest: LabGuest, benchmark: Benchmark, operations: number,
 }
 
 /** As many operations as take `least` milliseconds, `rounds` times; what a single one costs is taken off, for that is the command's own. */
-async function measure(guest: LabGuest, benchmark: Benchmark, least: number, rounds: number, signal?: AbortSignal): Promise<Cost> {
+async function measure(guest: LabGuest, benchmark: Benchmark, least: number, rounds: number, signal?: AbortSignal): Promise<Entry> {
+  if (isNoOperation((await guest.command(`bench ${benchmark} 1`, signal)).said, benchmark)) return NO_OPERATION;
   let operations = FIRST;
   let [enough, warm] = [0, 0];
   // More than once: one that was held up by something else seems to take long enough.
@@ -114,15 +120,24 @@ async function measure(guest: LabGuest, benchmark: Benchmark, least: number, rou
 
 const time = ({ before, after }: Sample): number => after.running - before.running;
 
-function countsOf(many: Sample, single: Sample): Pick<Cost, 'exits' | 'privileged' | 'sensitive'> {
+function countsOf(many: Sample, single: Sample): Pick<Cost, 'exits' | 'batched' | 'privileged' | 'sensitive'> {
   const each = (of: (counters: Counters) => number): number => {
     const more = of(many.after) - of(many.before) - (of(single.after) - of(single.before));
     return Math.max(0, more / (many.operations - single.operations));
   };
-  const exits: Record<string, number> = {};
-  for (const reason of Object.keys(many.after.exits) as (keyof Counters['exits'])[]) {
-    const count = each((counters) => counters.exits[reason].count);
-    if (count * SELDOM >= 1) exits[reason] = count;
-  }
-  return { exits, privileged: each(({ privileged }) => privileged), sensitive: each(({ sensitive }) => sensitive) };
+  const often = (of: (counters: Counters) => Readonly<Record<string, number>>): Record<string, number> => {
+    const counts: Record<string, number> = {};
+    for (const reason of Object.keys(of(many.after))) {
+      const count = each((counters) => of(counters)[reason] ?? 0);
+      if (count * SELDOM >= 1) counts[reason] = count;
+    }
+    return counts;
+  };
+  const batched = often((counters) => counters.batched);
+  return {
+    exits: often((counters) => counters.exits),
+    ...(Object.keys(batched).length > 0 && { batched }),
+    privileged: each(({ privileged }) => privileged),
+    sensitive: each(({ sensitive }) => sensitive),
+  };
 }

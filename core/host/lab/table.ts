@@ -1,11 +1,11 @@
 /** What the technique lab measures: rows are operations, columns are ways to run the guest. Plain data, for the command and the app. */
 
 /** As the guest's `bench` calls them (core/guest/src/bench.c). */
-export const BENCHMARKS = ['syscall', 'in', 'cr8wr', 'callret', 'pgfault', 'divzero', 'ptemod'] as const;
+export const BENCHMARKS = ['syscall', 'in', 'cr8wr', 'callret', 'pgfault', 'divzero', 'ptemod', 'ptemods', 'fork'] as const;
 export type Benchmark = (typeof BENCHMARKS)[number];
 
-/** `traps`: full virtualization without adaptive translation. */
-export const COLUMNS = ['bare', 'trap-and-emulate', 'traps', 'full'] as const;
+/** `traps`: full virtualization without adaptive translation. `para-single`: paravirtualization without batching, each call and entry of a list alone. */
+export const COLUMNS = ['bare', 'trap-and-emulate', 'traps', 'full', 'para-single', 'para-batched'] as const;
 export type ColumnName = (typeof COLUMNS)[number];
 
 /** Of one operation. */
@@ -16,12 +16,21 @@ export interface Cost {
   readonly cycles: number;
   /** Of this host's clock, while the vCPU had a pCPU. */
   readonly nanoseconds: number;
-  /** By reason; what is there without the operation (timer, console) is taken off. */
+  /** By reason; of a para guest hypercalls by their names. What is there without the operation (timer, console) is taken off. */
   readonly exits: Readonly<Record<string, number>>;
+  /** Hypercalls that came as entries of a multicall, by name: no exits of their own. Absent: none. */
+  readonly batched?: Readonly<Record<string, number>>;
   /** Instructions of these classes. */
   readonly privileged: number;
   readonly sensitive: number;
 }
+
+/** The technique's guest has no such operation. */
+export const NO_OPERATION = 'no-operation';
+/** null: not measured, or not yet. */
+export type Entry = Cost | typeof NO_OPERATION | null;
+
+export const costOf = (entry: Entry): Cost | null => (entry === NO_OPERATION ? null : entry);
 
 /** Why a column is empty: the guest's processor shut down, the VM crashed, or the guest did not answer in time. */
 export type Failure = 'triple-fault' | 'crash' | 'silent';
@@ -43,8 +52,8 @@ export interface Paper {
 export interface Row {
   readonly benchmark: Benchmark;
   readonly paper: Paper;
-  /** One for each column; null: not measured, or not yet. */
-  readonly costs: readonly (Cost | null)[];
+  /** One for each column. */
+  readonly costs: readonly Entry[];
 }
 
 export interface LabTable {
@@ -80,6 +89,8 @@ export const PAPER: Readonly<Record<Benchmark, Paper>> = {
   pgfault: { native: 1093, software: 3927, hardware: 11_242 },
   divzero: { native: 889, software: 3223, hardware: 1014 },
   ptemod: { native: 1, software: 391, hardware: 12_733 },
+  ptemods: {},
+  fork: {},
 };
 
 export const emptyTable = (cpu: string, columns: readonly ColumnName[] = COLUMNS): LabTable => ({

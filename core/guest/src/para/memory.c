@@ -8,7 +8,7 @@
 #define KERNEL_SLOT 511
 #define XEN_PTE_KERNEL (1ul << 52) /* a page of the kernel's, which Xen makes a user's for the processor */
 #define PTE_FLAGS (0xffful | PTE_NX)
-#define CALLS 64
+#define CALLS 128
 #define ITEMS 128
 
 extern u8 image_physical[], image_physical_end[];
