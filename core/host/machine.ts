@@ -7,6 +7,7 @@ import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB, Para } from '../state/index.ts'
 import { translationStatistics } from '../translator/statistics.ts';
 import { FULL_SWITCHES } from '../vmm/full/switches.ts';
 import { PARA_SWITCHES } from '../vmm/para/switches.ts';
+import { paraStatistics } from '../vmm/para/totals.ts';
 import { UserError } from './api.ts';
 import type { MachineWindow } from './pool.ts';
 import type { MachineSpec } from './protocol.ts';
@@ -57,6 +58,7 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
       },
       translation: () => translationStatistics(buffer),
       posted: () => para !== 0 && Atomics.load(words, (para + Para.offsets.anyPosted) >> 2) !== 0,
+      para: () => paraStatistics(buffer, spec.vcpus),
       kick(cpu) {
         Atomics.or(words, (CPUS + cpu * CPU_STRIDE + Cpu.offsets.event) >> 2, EVENT_KICK);
       },

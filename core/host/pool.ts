@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import { BLOCKED, HALTED, READY } from '../vmm/account.ts';
+import type { ParaStatistics } from '../vmm/para/statistics.ts';
 import { noLooks, type Looks, type Watched } from './activity.ts';
 import { UserError, type Disk, type TranslationStatistics } from './api.ts';
 import { PcpuBlock, REQUEST_PAUSE, REQUEST_POWER_BUTTON, VmBlock } from './block.ts';
@@ -27,6 +28,8 @@ export interface MachineWindow {
   translation(): TranslationStatistics;
   /** Other threads have left events for a vCPU. */
   posted(): boolean;
+  /** Of the technique `para`: since it was switched on. */
+  para(): ParaStatistics | undefined;
 }
 
 /** What a vCPU's engine counts beside instructions. */

@@ -77,6 +77,10 @@ export class FakeWindow implements MachineWindow {
     return NOTHING_TRANSLATED;
   }
 
+  para(): undefined {
+    return undefined;
+  }
+
   kick(): void {
     Atomics.add(this.words, KICKS, 1);
   }
