@@ -227,6 +227,15 @@ static bool breakpoint_write(void)
     return true;
 }
 
+/** Whether a tick comes; a busy host may be late with it. */
+static bool tick_comes(void)
+{
+    u64 before = timer_ticks;
+    for (u64 until = clock_now() + SECOND; timer_ticks == before && clock_now() < until;)
+        __builtin_ia32_pause();
+    return timer_ticks != before;
+}
+
 static bool interrupt_flag(void)
 {
     bool on = machine_disable();
@@ -234,12 +243,11 @@ static bool interrupt_flag(void)
     delay(3 * SECOND / TIMER_HZ);
     u64 during = timer_ticks;
     machine_enable();
-    delay(3 * SECOND / TIMER_HZ);
-    u64 after = timer_ticks;
+    bool comes = tick_comes();
     if (!on)
         machine_disable();
     CHECK_EQUAL(during, before);
-    CHECK(after > during);
+    CHECK(comes);
     return true;
 }
 
@@ -253,10 +261,10 @@ static bool task_priority(void)
     delay(3 * SECOND / TIMER_HZ);
     u64 during = timer_ticks, read = native_read_cr8();
     native_write_cr8(0);
-    delay(3 * SECOND / TIMER_HZ);
+    bool comes = tick_comes();
     CHECK_EQUAL(read, 15);
     CHECK_EQUAL(during, start);
-    CHECK(timer_ticks > during && start >= before);
+    CHECK(comes && start >= before);
     return true;
 }
 
