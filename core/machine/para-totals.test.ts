@@ -12,13 +12,13 @@ test('counts of all vCPUs are added up; a VM of another technique has none', () 
   const { memory } = createMachine({ memoryMiB: 32, vcpus: 2, cpu: parseCpu(''), para: PARA_SWITCHES });
   for (const index of [0, 1]) {
     const { para } = Cpu.view(memory.buffer, CPUS + index * CPU_STRIDE);
-    para.calls.set(MULTICALL, 2n);
-    para.calls.set(MMU_UPDATE, BigInt(10 + index));
-    para.batched.set(MMU_UPDATE, 8n);
-    para.multicallSizes.set(2, 2n);
-    para.updateSizes.set(0, BigInt(index));
+    para.calls.set(MULTICALL, 2);
+    para.calls.set(MMU_UPDATE, 10 + index);
+    para.batched.set(MMU_UPDATE, 8);
+    para.multicallSizes.set(2, 2);
+    para.updateSizes.set(0, index);
   }
-  Para.view(memory.buffer, Control.view(memory.buffer, 0).para).ringDepths.set(3, 7n);
+  Para.view(memory.buffer, Control.view(memory.buffer, 0).para).ringDepths.set(3, 7);
   const { calls, multicalls, updates, rings } = paraStatistics(memory.buffer, 2)!;
   expect(calls['multicall']).toEqual({ count: 4, batched: 0, seconds: 0 });
   expect(calls['mmu_update']).toEqual({ count: 21, batched: 16, seconds: 0 });

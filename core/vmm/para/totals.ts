@@ -27,5 +27,5 @@ export function paraStatistics(buffer: ArrayBufferLike, vcpus: number): ParaStat
     updates = sum(updates, sizes.updates);
   }
   const { ringDepths } = Para.view(buffer, para);
-  return { calls, multicalls, updates, rings: none.map((_, i) => Number(ringDepths.get(i))) };
+  return { calls, multicalls, updates, rings: none.map((_, i) => ringDepths.get(i)) };
 }
