@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { emptyTable, NO_OPERATION, type Cost, type LabTable } from '../host/lab/table.ts';
+import { emptyTable, NO_OPERATION, type Cost, type LabTable, type Row } from '../host/lab/table.ts';
 import { labMarkdown, labText } from './lab-tables.ts';
 import { markdown, putBetween } from './markdown.ts';
 
@@ -43,7 +43,7 @@ test('the Markdown has costs and counts, without columns that have none', () => 
 test('what a para guest has no operation for is said, and what came in multicalls', () => {
   const empty = emptyTable('A CPU', ['full', 'para-single', 'para-batched']);
   const batched = { ...cost(900, { multicall: 1 }), batched: { mmu_update: 64 } };
-  const rows = empty.rows.map((row) => ({
+  const rows = empty.rows.map((row): Row => ({
     ...row,
     costs:
       row.benchmark === 'in'
