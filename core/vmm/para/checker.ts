@@ -94,7 +94,10 @@ class Checker {
 
   /** All that refers to frames. */
   references(held: Held): void {
-    for (const { frame, type } of held) this.#refer(frame, type, 'the VMM');
+    for (const { frame, type } of held) {
+      this.#refer(frame, type, 'the VMM');
+      if (type >= PGT_l1_page_table && type <= PGT_l4_page_table) this.#walk(frame, type);
+    }
     for (const at of this.#vcpus) {
       const vcpu = ParaVcpu.view(this.#buffer, at + Cpu.offsets.para);
       for (const base of [vcpu.kernelCr3, vcpu.userCr3]) if (base !== 0) this.#root(base / 4096, 'CR3');
