@@ -1,9 +1,10 @@
 /** For tests: memory of a paravirtualized machine whose kernel has all of its frames mapped, and the processor's functions for them. Nothing runs. */
 import { buildCore, readModule } from '../../build/core.ts';
+import type { ProcessorBus } from '../bus/processor.ts';
 import { createEngine, type Engine } from '../processor/engine.ts';
 import { type EngineModules, compileModules } from '../processor/modules.ts';
 import { parseCpu } from '../spec/models.ts';
-import { CPUS, Cpu, OWNER_GUEST, OWNER_SHARED, PARA_GUEST, PARA_KERNEL, PARA_SHARED_INFO, PageInfo, Para } from '../state/index.ts';
+import { CPUS, Cpu, OWNER_GUEST, OWNER_SHARED, PARA_GUEST, PARA_SHARED_INFO, PageInfo, Para } from '../state/index.ts';
 import { checkFrames, type Held } from '../vmm/para/checker.ts';
 import { PARA_SWITCHES } from '../vmm/para/switches.ts';
 import { createMachine } from './create.ts';
@@ -26,15 +27,18 @@ export async function preparePara(): Promise<void> {
 }
 
 const none = (): number => 0;
+/** A machine that is asked for nothing. */
+const BUS: ProcessorBus = { readPort: none, writePort: none, readMmio: none, writeMmio: none, acknowledgeInterrupt: () => -1, tsc: none, taskPriority: none, readTaskPriority: none, apicMsr: none, note: none }; // prettier-ignore
 
 export class ParaMemory {
   readonly buffer;
+  readonly memory: WebAssembly.Memory;
   readonly engine: Engine;
   readonly para;
   readonly cpu;
   readonly bounce = Cpu.offsets.bounce;
   readonly #view: DataView;
-  readonly #ram: number;
+  readonly ram: number;
   /** The first tables: their frames. */
   readonly l4 = PARA_GUEST;
   readonly l3 = PARA_GUEST + 1;
@@ -44,13 +48,13 @@ export class ParaMemory {
   readonly free: number;
   readonly end: number;
 
-  constructor(memoryMiB = 4, vcpus = 1) {
+  constructor(memoryMiB = 4, vcpus = 1, busOf: (memory: WebAssembly.Memory) => ProcessorBus = () => BUS) {
     const { memory, layout } = createMachine({ memoryMiB, vcpus, cpu: parseCpu('default'), para: PARA_SWITCHES });
+    this.memory = memory;
     this.buffer = memory.buffer;
-    this.#ram = layout.ram;
+    this.ram = layout.ram;
     this.#view = new DataView(memory.buffer);
-    const bus = { readPort: none, writePort: none, readMmio: none, writeMmio: none, acknowledgeInterrupt: () => -1, tsc: none, taskPriority: none, readTaskPriority: none, apicMsr: none, note: none }; // prettier-ignore
-    this.engine = createEngine(memory, bus, modules);
+    this.engine = createEngine(memory, busOf(memory), modules);
     this.engine.helpers.resetCpu(CPUS);
     this.para = Para.view(memory.buffer, layout.para);
     this.cpu = Cpu.view(memory.buffer, CPUS);
@@ -72,13 +76,9 @@ export class ParaMemory {
       const frame = PARA_GUEST + i;
       this.entry(this.l1 + (i >> 9), i & 511, this.to(frame, frame < this.free ? P | US : P | RW | US));
     }
+    this.engine.helpers.resetPara(CPUS);
     this.cpu.para.kernelCr3 = this.l4 * 4096;
-    this.cpu.para.mode = PARA_KERNEL;
-    this.cpu.cr0 = 0x80050033;
-    this.cpu.cr4 = 0x6a0;
-    this.cpu.efer = 0xd01;
-    this.cpu.cpl = 3;
-    this.engine.helpers.updateTlbMode(CPUS);
+    this.cpu.para.info = PARA_SHARED_INFO * 4096;
   }
 
   /** An entry that refers to a frame. */
@@ -87,7 +87,7 @@ export class ParaMemory {
   }
   /** Entry `index` of a table's frame; with `value`, stores it as nobody may. */
   entry(frame: number, index: number, value?: bigint): bigint {
-    const at = this.#ram + frame * 4096 + index * 8;
+    const at = this.ram + frame * 4096 + index * 8;
     if (value !== undefined) this.#view.setBigUint64(at, BigInt.asUintN(64, value), true);
     return this.#view.getBigUint64(at, true);
   }

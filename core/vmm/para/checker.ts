@@ -3,7 +3,7 @@
  * what they refer to, and compares with what the VMM keeps of every frame; then it looks into the vCPUs' TLBs. Whatever it says is a hole in the VMM.
  */
 import {
-  CPU_STRIDE, CPUS, Control, Cpu, OWNER_FREE, OWNER_GUEST, OWNER_SHARED, OWNER_VMM, PARA_GUEST, PGT_l1_page_table, PGT_l4_page_table, PGT_none,
+  CPU_STRIDE, CPUS, Control, Cpu, OWNER_FREE, OWNER_GUEST, OWNER_SHARED, OWNER_VMM, PARA_GUEST, PARA_SHARED_INFO, PGT_l1_page_table, PGT_l4_page_table, PGT_none,
   PGT_seg_desc_page, PGT_writable_page, PageInfo, Para, ParaVcpu, TLB_DIRECTORIES, TLB_EMPTY, TLB_ENTRIES, TLB_MODES, Tlb, TlbDirectory, TlbEntry,
 } from '../../state/index.ts'; // prettier-ignore
 
@@ -98,9 +98,11 @@ class Checker {
       this.#refer(frame, type, 'the VMM');
       if (type >= PGT_l1_page_table && type <= PGT_l4_page_table) this.#walk(frame, type);
     }
+    for (const frame of [this.#para.consoleFrame, this.#para.storeFrame]) if (frame !== 0) this.#refer(frame, PGT_writable_page, 'a ring');
     for (const at of this.#vcpus) {
       const vcpu = ParaVcpu.view(this.#buffer, at + Cpu.offsets.para);
       for (const base of [vcpu.kernelCr3, vcpu.userCr3]) if (base !== 0) this.#root(base / 4096, 'CR3');
+      if (vcpu.info >>> 12 !== PARA_SHARED_INFO) this.#refer(vcpu.info >>> 12, PGT_writable_page, 'vcpu_info');
       for (let i = 0; i * 512 < vcpu.gdtEntries; i++) this.#refer(vcpu.gdtFrames.get(i), PGT_seg_desc_page, 'the GDT');
     }
     for (let frame = 0; frame < this.#frames; frame++) {

@@ -47,7 +47,8 @@ export class Tables {
 
   /** A frame: mostly one of the pool, sometimes what no guest has. */
   #frame(): number {
-    if (this.#one(40)) return this.#pick([0, PARA_SHARED_INFO, 0xff, this.m.end, this.m.para.frames - 1, this.m.para.frames, 0xffff_ffff, 2 ** 40 - 1]);
+    if (this.#one(40))
+      return this.#pick([0, PARA_SHARED_INFO, 0xff, this.m.end, this.m.para.frames - 1, this.m.para.frames, 0xffff_ffff, 2 ** 40 - 1]);
     return PARA_GUEST + this.#random(this.m.free - PARA_GUEST + POOL);
   }
   #own(): number {
