@@ -109,6 +109,7 @@ export function paraSystemCall(cpu: usize): void {
     const args = cpu + PARA + PARAVCPU_args;
     store<u64>(cpu, load<u64>(args), RDI);
     store<u64>(cpu, load<u64>(args, 8), RSI);
+    store<u64>(cpu, load<u64>(args, 16), RDX);
   } else store<u64>(cpu, result, RAX);
   deliverEvent(cpu);
 }
@@ -217,7 +218,7 @@ function multicall(cpu: usize, list: u64, entries: u32): i64 {
             load<u64>(args, 40),
           );
     if (result == PREEMPTED) {
-      if (!copyKernel(cpu, at + ENTRY_ARGS, cpu + PARA + PARAVCPU_args, 16, true)) return -EFAULT;
+      if (!copyKernel(cpu, at + ENTRY_ARGS, cpu + PARA + PARAVCPU_args, 24, true)) return -EFAULT;
       return goOn(cpu, at, entries - i);
     }
     // Where it was may not be there any more.
@@ -232,5 +233,6 @@ function goOn(cpu: usize, list: u64, entries: u32): i64 {
   const args = cpu + PARA + PARAVCPU_args;
   store<u64>(args, list);
   store<u64>(args, entries, 8);
+  store<u64>(args, load<u64>(cpu, RDX), 16);
   return PREEMPTED;
 }

@@ -7,6 +7,7 @@ import {
   CPU_efer,
   CPU_eflags,
   CPU_gdtr,
+  CPU_gpr,
   CPU_idtr,
   CPU_para,
   CPU_reach,
@@ -136,7 +137,10 @@ export function setTrapTable(cpu: usize, list: u64): i64 {
     store<u8>(to, load<u8>(entry, TRAP_FLAGS), TRAPINFO_flags);
     store<u8>(to, load<u8>(entry, TRAP_VECTOR), TRAPINFO_vector);
   }
-  store<u64>(cpu, list, PARA + PARAVCPU_args);
+  const args = cpu + PARA + PARAVCPU_args;
+  store<u64>(args, list);
+  store<u64>(args, load<u64>(cpu, CPU_gpr + 6 * 8), 8);
+  store<u64>(args, load<u64>(cpu, CPU_gpr + 2 * 8), 16);
   return PREEMPTED;
 }
 

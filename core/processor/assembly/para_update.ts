@@ -73,14 +73,10 @@ function putWord(cpu: usize, linear: u64, value: u32): bool {
   return true;
 }
 
-/** A list that a hypercall is about. The first word of the answer to `beginList`: -errno, or the number of entries that were done before. */
+/** Begins with a list of `count`, or with the rest of one: -errno, or the number of entries that were done before. */
 export function beginList(cpu: usize, count: u32, done: u64, owner: u32): i64 {
   if (owner != DOMID_SELF && owner != DOMID_GUEST && owner != DOMID_IO) return owner == 0 || owner == DOMID_XEN || owner >>> 16 ? -EPERM : -ESRCH;
-  if (!(count & CONTINUED)) {
-    noteSize(cpu, count);
-    return 0;
-  }
-  if (done == 0) return 0;
+  if (!(count & CONTINUED) || done == 0) return 0;
   const at = itemAt(cpu, done, 4);
   return at == 0 ? -EFAULT : <i64>load<u32>(at);
 }
@@ -106,6 +102,7 @@ export function endList(cpu: usize, list: u64, size: u32, count: u32, done: u64,
 }
 
 function noteSize(cpu: usize, count: u32): void {
+  if (count == 0) return;
   const place = count <= 1 ? 0 : min<u32>(32 - clz(count - 1), PARA_SIZES - 1);
   const at = cpu + CPU_para + PARAVCPU_updateSizes + (<usize>place << 3);
   store<u64>(at, load<u64>(at) + 1);
@@ -117,6 +114,7 @@ function noteSize(cpu: usize, count: u32): void {
 export function mmuUpdate(cpu: usize, list: u64, count: u32, done: u64, owner: u32): i64 {
   const before = beginList(cpu, count, done, owner);
   if (before < 0) return before;
+  if (!(count & CONTINUED)) noteSize(cpu, count);
   const portion = portionOf(count);
   let result: i64 = 0;
   let i: u32 = 0;

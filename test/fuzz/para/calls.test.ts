@@ -8,5 +8,4 @@ beforeAll(preparePara);
 test('hostile hypercalls come to errors or to the end of their VM, and map nothing that they may not', () => {
   const calls = new Calls(1);
   for (let batch = 0; batch < 100; batch++) expect(calls.run(40), `batch ${batch}:\n${calls.last.join('\n')}`).toEqual([]);
-  console.log(calls.totals);
 });
