@@ -2,7 +2,7 @@
 import { createEngine, type Engine, type TranslatorHost } from '../processor/engine.ts';
 import type { EngineModules } from '../processor/modules.ts';
 import {
-  CPU_STRIDE, CPUS, Control, Cpu, EXIT_BUDGET, EXIT_HALT, EXIT_INIT, EXIT_KICK, EXIT_SHUTDOWN, PARA_KERNEL, Para, SHUTDOWN_PARA,
+  CPU_STRIDE, CPUS, Cpu, EXIT_BUDGET, EXIT_HALT, EXIT_INIT, EXIT_KICK, EXIT_SHUTDOWN, PARA_KERNEL, SHUTDOWN_PARA,
   SHUTDOWN_TRIPLE_FAULT,
 } from '../state/index.ts'; // prettier-ignore
 import { Translator } from '../translator/index.ts';
@@ -64,7 +64,7 @@ export class HostEngine implements GuestEngine {
         return { reason: 'init' };
       case EXIT_SHUTDOWN:
         if (cpu.shutdown === SHUTDOWN_TRIPLE_FAULT) return { reason: 'shutdown' };
-        if (cpu.shutdown === SHUTDOWN_PARA) return { reason: 'domain-crash', detail: this.#crash() };
+        if (cpu.shutdown === SHUTDOWN_PARA) return { reason: 'domain-crash', detail: crashSentence(this.#buffer) };
         return { reason: 'internal', detail: `the processor stopped with code ${cpu.shutdown} at ${cpu.rip.toString(16)}` };
       default:
         return { reason: 'internal', detail: `the engine returned ${code}` };
@@ -93,11 +93,6 @@ export class HostEngine implements GuestEngine {
       all += seconds;
     }
     return all;
-  }
-
-  /** Why the VMM ended the domain. */
-  #crash(): string {
-    return crashSentence(Para.view(this.#buffer, Control.view(this.#buffer, 0).para));
   }
 
   undefinedOpcodes(): ReadonlyMap<string, number> {

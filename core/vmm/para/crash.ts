@@ -1,6 +1,6 @@
 /** Why the VMM ended a domain, in a sentence. */
 import {
-  PARA_CRASH_HANDLER, PARA_CRASH_HYPERCALL, PARA_CRASH_IRET, PARA_CRASH_STACK, type Para,
+  Control, PARA_CRASH_HANDLER, PARA_CRASH_HYPERCALL, PARA_CRASH_IRET, PARA_CRASH_STACK, Para,
 } from '../../state/index.ts'; // prettier-ignore
 
 const SENTENCES: Readonly<Record<number, string>> = {
@@ -10,6 +10,10 @@ const SENTENCES: Readonly<Record<number, string>> = {
   [PARA_CRASH_HYPERCALL]: 'a hypercall cannot be gone on with',
 };
 
-/** `para`: `Para.crash` and where it was. */
-export const crashSentence = ({ crash, crashRip }: Pick<ReturnType<typeof Para.view>, 'crash' | 'crashRip'>): string =>
-  `The VMM ended the guest: ${SENTENCES[crash] ?? `reason ${crash}`} (at 0x${crashRip.toString(16)}).`;
+/** Of the domain in this machine's memory: what `Para.crash` says, and where it was. */
+export function crashSentence(buffer: ArrayBufferLike): string {
+  const at = Control.view(buffer, 0).para;
+  const { crash } = Para.view(buffer, at);
+  const rip = new DataView(buffer).getBigUint64(at + Para.offsets.crashRip, true);
+  return `The VMM ended the guest: ${SENTENCES[crash] ?? `reason ${crash}`} (at 0x${rip.toString(16)}).`;
+}
