@@ -21,14 +21,16 @@ describe.each([
   { kernel: 'kernel32', bits: '32', how: 'full' },
   { kernel: 'kernel64', bits: '64', how: 'full' },
   { kernel: 'kernel64general', bits: '64', how: 'full' },
+  { kernel: 'kernel64', bits: '64', how: 'para' },
+  { kernel: 'kernel64general', bits: '64', how: 'para' },
 ])('Linux: $kernel, $how', ({ kernel, bits, how }) => {
   const initrd = `initrd${bits}.gz`;
 
   it.skipIf(missing(kernel, initrd, `workload${bits}`))('boots, computes what the bare host does, and powers off', async () => {
     const stats = path.join(tmpdir(), `ringside-stats-${kernel}-${process.pid}.json`);
-    const append = 'console=ttyS0,115200 quiet panic=-1 nokaslr';
+    const append = `console=${how === 'para' ? 'hvc0' : 'ttyS0,115200'} quiet panic=-1 nokaslr`;
     const args = ['run', '--kernel', guest(kernel), '--initrd', guest(initrd), '--append', append, '--memory', '256M', '--stats', stats];
-    const technique = how === 'full' ? ['--technique', 'full'] : [];
+    const technique = how === 'bare' ? [] : ['--technique', how];
     const { status, stdout, stderr } = await ringside([...args, ...technique], { limit: 850 });
     expect(stdout, stderr).toContain('GUEST-UP');
     expect(checks(stdout)).toEqual(native(bits));
@@ -36,9 +38,27 @@ describe.each([
     expect(status, stderr).toBe(0);
     const figures = JSON.parse(readFileSync(stats, 'utf8')) as { mips: number; exits: Record<string, { count: number }> };
     expect(figures).toHaveProperty('mips');
-    // At ring 1 its kernel leaves for what it must not do itself; bare, never for these.
+    // At ring 1 its kernel leaves for what it must not do itself, and a paravirtualized one asks; bare, never for these.
     for (const reason of ['trap-flags', 'trap-system-call', 'callout-flags', 'callout-transfer', 'reflected-exception', 'shadow-fill'])
       expect(figures.exits[reason]!.count > 100, reason).toBe(how === 'full');
+    for (const reason of ['hypercall', 'bounced-exception', 'bounced-system-call', 'event-upcall', 'page-table-write'])
+      expect(figures.exits[reason]!.count > 100, reason).toBe(how === 'para');
+  });
+});
+
+describe('a kernel without the interface', () => {
+  it.skipIf(missing('kernel32'))('is refused in a sentence', async () => {
+    const { status, stderr } = await ringside(['run', '--technique', 'para', '--kernel', guest('kernel32')]);
+    expect(stderr).toBe(`ringside: ${guest('kernel32')} is a 32-bit kernel; only 64-bit ones can be paravirtualized here.\n`);
+    expect(status).toBe(2);
+  });
+
+  it.skipIf(missing('memtest64.bin'))('says so if it is no Linux either', async () => {
+    const { status, stderr } = await ringside(['run', '--technique', 'para', '--kernel', guest('memtest64.bin')]);
+    expect(stderr).toMatch(
+      /^ringside: .*memtest64\.bin has a bzImage's header and no kernel packed in it: nothing that can be paravirtualized\.\n$/,
+    );
+    expect(status).toBe(2);
   });
 });
 

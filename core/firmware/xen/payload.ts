@@ -51,7 +51,8 @@ function payloadOf({ name, data }: BootFile): Uint8Array {
     );
   const start = ((v.getUint8(SETUP_SECTS) || 4) + 1) * 512 + v.getUint32(PAYLOAD_OFFSET, true);
   const length = v.getUint32(PAYLOAD_LENGTH, true);
-  if (length === 0) throw new FirmwareError(`${name} has no kernel packed in it: its boot header says that there are 0 bytes`);
+  if (length === 0)
+    throw new FirmwareError(`${name} has a bzImage's header and no kernel packed in it: nothing that can be paravirtualized`);
   if (start + length > data.length)
     throw new FirmwareError(`${name} is truncated: ${data.length} bytes, and the kernel in it ends at ${start + length}`);
   return data.subarray(start, start + length);

@@ -66,8 +66,8 @@ const IA32_KERNEL_GS_BASE: u32 = 0xc0000102;
 const IA32_TSC_AUX: u32 = 0xc0000103;
 /** As Xen sets it: WB, WT, UC-, UC, WC, WP. */
 const PAT: u64 = 0x0000_0501_0007_0406;
-/** No branch trace store, no precise event-based sampling. */
-const MISC_ENABLE: u64 = (1 << 11) | (1 << 12);
+/** Fast string operations; no branch trace store, no precise event-based sampling. */
+const MISC_ENABLE: u64 = 1 | (1 << 11) | (1 << 12);
 const APIC_BASE: u64 = 0xfee0_0900;
 
 /** RDMSR: FS and GS, and a few that tell nothing. */

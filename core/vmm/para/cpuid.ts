@@ -7,7 +7,7 @@ import type { CpuChoice, CpuidLeaf } from '../../spec/models.ts';
 
 /**
  * Paging is the VMM's: no large pages, no global ones, no protection keys or process contexts. So are memory types, the TSC's adjustment and the local APIC's timer
- * (cpufeatureset.h: not "A").
+ * (cpufeatureset.h: not "A"). Machine checks are the host's: there are no MSRs for them.
  */
 const HIDDEN: readonly Feature[] = [
   'pse',
@@ -20,6 +20,8 @@ const HIDDEN: readonly Feature[] = [
   'smap',
   'umip',
   'mtrr',
+  'mce',
+  'mca',
   'tsc_adjust',
   'tsc_deadline',
 ];
