@@ -1,0 +1,34 @@
+/** The built-in guest looks at its processor from inside: at ring 1 it must find what it finds bare, and by hypercalls what makes sense there. */
+import { expect, it } from 'vitest';
+import { ringside } from './ringside.ts';
+
+it.each([
+  { how: 'bare', technique: [] },
+  { how: 'fully virtualized', technique: ['--technique', 'full'] },
+  { how: 'paravirtualized', technique: ['--technique', 'para'] },
+  { how: 'paravirtualized, each call alone', technique: ['--technique', 'para', '--batching', 'off', '--asynchrony', 'off'] },
+])('the built-in guest passes its self-tests, $how', async ({ technique }) => {
+  const { stdout, stderr } = await ringside(['run', ...technique, '--timeout', '300'], {
+    limit: 320,
+    answers: [[/corner> $/, 'selftest\n']],
+    until: (output) => /SELFTEST \d+ passed/.test(output),
+  });
+  expect(stdout, stderr).toMatch(/SELFTEST [1-9]\d+ passed, 0 failed/);
+});
+
+it('what a paravirtualized guest cannot test is said by name, and it powers itself off', async () => {
+  const { stdout, stderr, status } = await ringside(
+    [
+      'run',
+      '--technique',
+      'para',
+      '--timeout',
+      '300',
+      '--append',
+      'run="selftest double-fault;selftest task-priority;selftest smep-smap;poweroff"',
+    ],
+    { limit: 320 },
+  );
+  for (const name of ['double-fault', 'task-priority', 'smep-smap']) expect(stdout, stderr).toMatch(new RegExp(`^n/a ${name}: .+`, 'm'));
+  expect(status).toBe(0);
+});
