@@ -23,7 +23,7 @@ export class ParaMachine implements HostMachine {
   readonly #buffer: ArrayBufferLike;
   #engine: Engine | undefined;
 
-  constructor({ spec, memory, epoch, hooks, rtcStart, waited }: OpenRequest) {
+  constructor({ spec, memory, epoch, hooks, rtcStart, waited, wakeIo }: OpenRequest) {
     this.#buffer = memory.buffer;
     this.board = new ParaBoard(memory, {
       clock: { now: () => Math.max(0, milliseconds() - epoch()) * 1e6 },
@@ -39,6 +39,7 @@ export class ParaMachine implements HostMachine {
       open: (path, readonly) => openRaw(path, readonly),
       invalidate: (page, first, last) => this.#engine?.helpers.invalidateCode(page, first, last),
       waited,
+      ring: wakeIo,
     });
   }
 
