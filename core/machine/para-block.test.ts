@@ -10,6 +10,7 @@ import { DATA, ParaFixture, sectorsOf } from './para-devices-fixture.ts';
 const READ = 0;
 const WRITE = 1;
 const FLUSH = 3;
+const INDIRECT = 6;
 const OKAY = 0;
 const ERROR = -1;
 const UNSUPPORTED = -2;
@@ -106,7 +107,7 @@ describe('a block device', () => {
       guest.grant(50 + i, 30 + i);
       segment(list, 8 * i, { ref: 50 + i });
     });
-    expect(run(guest, port, indirect(READ, 2, 8, 30, [40]))).toEqual([[2, 6, OKAY]]);
+    expect(run(guest, port, indirect(READ, 2, 8, 30, [40]))).toEqual([[2, READ, OKAY]]);
     for (let i = 0; i < 30; i++) expect(guest.bytes(30 + i)[0]).toBe((8 + 8 * i + 1) & 0xff);
     expect([guest.flags(40), guest.flags(50), guest.busy(guest.frame(20))]).toEqual([5, 1, 0]);
   });
@@ -149,7 +150,7 @@ describe('a block device', () => {
     guest.page(guest.frame(DATA + 1)).type = PGT_l1_page_table;
     guest.grant(24, -0x80);
     guest.grant(25, 0x7000_0000);
-    expect(run(guest, port, bad)).toEqual([[1, bad[0], status]]);
+    expect(run(guest, port, bad)).toEqual([[1, bad[0] === INDIRECT ? bad[1] : bad[0], status]]);
     expect(guest.written).toEqual([]);
     expect(guest.flags(20)).toBe(1);
     expect(guest.busy(guest.frame(DATA + 1))).toBe(0);
@@ -233,6 +234,8 @@ describe('who serves the ring', () => {
     for (let id = 2; id <= 32; id++) expect(guest.put(request(READ, id, 0, [{ ref: 20 }]))).toBe(false);
     expect(other.devices.serve()).toBe(true);
     expect(guest.take()).toHaveLength(32);
+    // 32 requests were found at once.
+    expect(Array.from({ length: 6 }, (_, i) => guest.para.ringDepths.get(i))).toEqual([0, 0, 0, 0, 0, 1]);
     // One event for all of them, for the guest had not looked.
     expect(other.events).toEqual([port]);
     expect(other.devices.serve()).toBe(false);

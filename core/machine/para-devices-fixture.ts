@@ -44,7 +44,8 @@ export class ParaFixture {
   rung = 0;
   readonly words: Int32Array;
   readonly #ramAt: number;
-  /** The front end's indices. */
+  /** The front end's ring and indices: of the device that was connected last. */
+  #frame = RING;
   #produced = 0;
   #consumed = 0;
   #watchEvents: string[] = [];
@@ -186,14 +187,15 @@ export class ParaFixture {
   // -- a block device
 
   /** Brings the driver of a device up to state Connected; returns the port. */
-  connect(device = 51_712, options: { persistent?: boolean; ref?: number } = {}): number {
+  connect(device = 51_712, options: { persistent?: boolean; ref?: number; frame?: number } = {}): number {
     const front = `device/vbd/${device}`;
+    this.#frame = options.frame ?? RING;
     const ring = this.#ring();
     ring.fill(0);
     ring[1] = ring[3] = 1;
     this.#produced = this.#consumed = 0;
     const ref = options.ref ?? 8;
-    this.grant(ref, RING);
+    this.grant(ref, this.#frame);
     const port = this.channels.allocate(1, 0);
     const nodes = {
       'ring-ref': ref,
@@ -208,13 +210,13 @@ export class ParaFixture {
   }
 
   #ring(): Int32Array {
-    return new Int32Array(this.buffer, this.bytes(RING).byteOffset, PAGE / 4);
+    return new Int32Array(this.buffer, this.bytes(this.#frame).byteOffset, PAGE / 4);
   }
 
   /** Puts a request into the ring; true: the backend wants to be told. */
   put(request: Uint8Array): boolean {
     const ring = this.#ring();
-    this.bytes(RING).set(request, RING_START + (this.#produced % RING_ENTRIES) * REQUEST);
+    this.bytes(this.#frame).set(request, RING_START + (this.#produced % RING_ENTRIES) * REQUEST);
     const before = ring[0]!;
     ring[0] = ++this.#produced;
     return (ring[0] - ring[1]!) >>> 0 < ring[0] - before;
@@ -225,7 +227,7 @@ export class ParaFixture {
     const ring = this.#ring();
     const all: [number, number, number][] = [];
     while (this.#consumed !== ring[2]) {
-      const at = this.bytes(RING).byteOffset + RING_START + (this.#consumed++ % RING_ENTRIES) * REQUEST;
+      const at = this.bytes(this.#frame).byteOffset + RING_START + (this.#consumed++ % RING_ENTRIES) * REQUEST;
       const response = new DataView(this.buffer, at, 16);
       all.push([response.getUint32(0, true), response.getUint8(8), response.getInt16(10, true)]);
     }

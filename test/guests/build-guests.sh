@@ -2,13 +2,14 @@
 # build-guests.sh FOLDER: puts the guests of test/guests into FOLDER, from Debian's packages:
 #   kernel32 kernel64 kernel64general   Debian's installer (i386), cloud and general kernels
 #   initrd32.gz initrd64.gz             busybox, workload/workload.c and the workloads of ../bench
+#   initrd64disk.gz                     busybox, workload/reads.c, and drivers of block devices and file systems for both 64-bit kernels
 #   workload32 workload64               the same programs, to be run on this host
 #   bench32 bench64
 #   memtest32.bin memtest64.bin         memtest86+
 # What is there already is kept. Needs apt, dpkg-deb, gcc with -m32, cpio, busybox-static, and once
 # `dpkg --add-architecture i386 && apt-get update`. A part that cannot be made is named on standard error; the tests then skip it.
 set -uo pipefail
-[ $# = 1 ] || { sed -n 2,9p "$0"; exit 2; }
+[ $# = 1 ] || { sed -n 2,10p "$0"; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1/debs" && out=$(cd "$1" && pwd) || exit 1
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
@@ -73,4 +74,31 @@ initrd 64 "$(command -v busybox)" -march=x86-64
 busybox32=$(fetch busybox-static:i386)
 [ -n "$busybox32" ] && dpkg-deb -x "$busybox32" "$work/busybox32"
 initrd 32 "$work/busybox32/bin/busybox" -march=i686
+
+disks() {
+  local root=$work/disk drivers=$work/drivers package file
+  [ -s "$out/initrd64disk.gz" ] && [ "$out/initrd64disk.gz" -nt "$here/workload/disk.sh" ] && [ "$out/initrd64disk.gz" -nt "$here/workload/reads.c" ] && return
+  mkdir -p "$root"/{bin,dev} "$drivers"
+  if ! gcc -O2 -static -s -Wall -Wextra -march=x86-64 -o "$root/reads" "$here/workload/reads.c" || ! cp "$(command -v busybox)" "$root/bin/busybox"; then
+    lacks initrd64disk.gz "gcc or busybox failed"
+    return
+  fi
+  for package in linux-image-cloud-amd64 linux-image-amd64; do
+    package=$(fetch "$(current $package)")
+    [ -n "$package" ] && dpkg-deb --fsys-tarfile "$package" |
+      tar -x -C "$drivers" --wildcards './lib/modules/*/'{crc32c_generic,crc16,mbcache,jbd2,ext4,xen-blkfront}.ko 2>/dev/null
+  done
+  # What is not there is built into that kernel.
+  find "$drivers" -name '*.ko' | while read -r file; do
+    package=${file#"$drivers"/lib/modules/}
+    install -D -m 644 "$file" "$root/lib/modules/${package%%/*}/${file##*/}"
+  done
+  [ -d "$root/lib/modules" ] || { lacks initrd64disk.gz "no drivers in the kernels' packages"; return; }
+  install -m 755 "$here/workload/disk.sh" "$root/init"
+  chmod 755 "$root/reads" "$root/bin/busybox"
+  mknod -m 600 "$root/dev/console" c 5 1 2>/dev/null || true
+  find "$root" -exec touch -h -d @0 {} +
+  (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible | gzip -9n) >"$out/initrd64disk.gz"
+}
+disks
 exit $missing

@@ -10,7 +10,7 @@ export const FOLDER = process.env['RINGSIDE_GUESTS'] ?? path.join(tmpdir(), 'rin
 export const guest = (name: string): string => path.join(FOLDER, name);
 export const missing = (...names: string[]): boolean => names.some((name) => !existsSync(guest(name)));
 
-const COMMAND = fileURLToPath(new URL('../../bin/ringside.mjs', import.meta.url));
+export const COMMAND = fileURLToPath(new URL('../../bin/ringside.mjs', import.meta.url));
 
 export interface Outcome {
   /** Exit status; null if a signal ended it. */

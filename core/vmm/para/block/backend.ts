@@ -1,12 +1,12 @@
 /** One block device's backend: connects to the front end's ring, serves it, lets go of it. Any thread may call any of it. */
 import type { RawImage } from '../../../storage/raw.ts';
-import { PAGE } from '../../../state/index.ts';
+import { Control, PAGE, PARA_SIZES, Para } from '../../../state/index.ts';
 import { GNTST_no_space, type Claim, type Grants } from '../grants.ts';
 import { Mutex } from '../mutex.ts';
 import {
-  BLKIF_RSP_ERROR, execute, type Frames, framesOf, REQ_EVENT, REQ_PROD, REQUEST, RING_ENTRIES, RING_START, RSP_EVENT, RSP_PROD, type Served,
+  BLKIF_RSP_ERROR, execute, type Frames, framesOf, operationOf, REQ_EVENT, REQ_PROD, REQUEST, RING_ENTRIES, RING_START, RSP_EVENT, RSP_PROD, type Served,
 } from './ring.ts'; // prettier-ignore
-import { DEPTHS, PATH_ROOM, PERSISTENT_MAX, Vbd } from './state.ts';
+import { PATH_ROOM, PERSISTENT_MAX, Vbd } from './state.ts';
 
 export interface BackendHost {
   readonly buffer: ArrayBufferLike;
@@ -29,6 +29,7 @@ export class VbdBackend {
   readonly #host: BackendHost;
   readonly #mutex: Mutex;
   readonly #ram: Uint8Array;
+  readonly #para;
   readonly #refs: Uint32Array;
   readonly #frames: Uint32Array;
   /** The file that this thread has open, and the `serial` that it is of. */
@@ -41,6 +42,7 @@ export class VbdBackend {
   constructor(host: BackendHost, address: number) {
     this.#host = host;
     this.state = Vbd.view(host.buffer, address);
+    this.#para = Para.view(host.buffer, Control.view(host.buffer, 0).para);
     this.#mutex = new Mutex(host.buffer, address + Vbd.offsets.lock);
     this.#ram = new Uint8Array(host.buffer, host.ram);
     this.#refs = new Uint32Array(host.buffer, address + Vbd.offsets.persistentRefs, PERSISTENT_MAX);
@@ -154,8 +156,7 @@ export class VbdBackend {
         continue;
       }
       if (!begun) {
-        const place = Math.min(DEPTHS - 1, Math.ceil(Math.log2(waiting)));
-        state.depths.set(place, state.depths.get(place) + 1);
+        this.#count(waiting);
         begun = true;
       }
       this.#answer(ring, state.requests);
@@ -164,6 +165,13 @@ export class VbdBackend {
     }
     this.#tell(ring);
     return done;
+  }
+
+  /** So many requests were found, in the histogram of all rings. */
+  #count(waiting: number): void {
+    const { ringDepths } = this.#para;
+    const place = Math.min(PARA_SIZES - 1, Math.ceil(Math.log2(waiting)));
+    ringDepths.set(place, ringDepths.get(place) + 1);
   }
 
   /** Does the request at `index`, and puts the response where the next one belongs. */
@@ -176,7 +184,7 @@ export class VbdBackend {
     const { responses } = state;
     const to = new DataView(this.#host.buffer, ring.byteOffset + RING_START + (responses & (RING_ENTRIES - 1)) * REQUEST, 16);
     to.setBigUint64(0, request.getBigUint64(8, true), true);
-    to.setUint8(8, request.getUint8(0));
+    to.setUint8(8, operationOf(request));
     to.setInt16(10, status, true);
     state.responses = (responses + 1) >>> 0;
     Atomics.store(ring, RSP_PROD, state.responses | 0);

@@ -58,6 +58,10 @@ interface Segment {
   readonly last: number;
 }
 
+/** What a request does: that of an indirect one is said apart. Responses repeat it. */
+export const operationOf = (request: DataView): number =>
+  request.getUint8(0) === BLKIF_OP_INDIRECT ? request.getUint8(1) : request.getUint8(0);
+
 /** One request, copied out of the ring: its bytes cannot change any more. Returns BLKIF_RSP_*. */
 export function execute(request: DataView, medium: Medium, served: Served): number {
   try {

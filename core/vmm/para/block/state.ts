@@ -18,9 +18,6 @@ export const XENBUS_CLOSED = 6;
 export const PATH_ROOM = 4096;
 /** Grants that stay claimed while the ring is connected: as many as a ring of 32 requests with 32 segments needs, and lists of segments. */
 export const PERSISTENT_MAX = 1536;
-/** Places of `depths`: 1, 2, 3..4, 5..8, 9..16, 17..32 requests found at once. */
-export const DEPTHS = 6;
-
 export const Vbd = struct('Vbd', {
   /** Held while requests are served, and while the ring is connected or disconnected. */
   lock: 'i32',
@@ -57,8 +54,6 @@ export const Vbd = struct('Vbd', {
   /** Events that the guest sent, and that it was sent. */
   notifications: 'u64',
   events: 'u64',
-  /** How many requests were found in the ring, each time that there were any. */
-  depths: ['u64', DEPTHS],
   path: ['u8', PATH_ROOM],
   persistentRefs: ['u32', PERSISTENT_MAX],
   persistentFrames: ['u32', PERSISTENT_MAX],
