@@ -49,13 +49,13 @@ test('what a para guest has no operation for is said, and what came in multicall
       row.benchmark === 'in'
         ? [cost(5), NO_OPERATION, NO_OPERATION]
         : row.benchmark === 'ptemods'
-          ? [null, cost(9000, { mmu_update: 64 }), batched]
+          ? [NO_OPERATION, cost(9000, { mmu_update: 64 }), batched]
           : row.costs,
   }));
   const text = labMarkdown({ ...empty, rows });
   expect(text).toContain('| in | 5 (7.5) | not an operation of a para guest | not an operation of a para guest |');
   expect(text).toContain('| exits per operation | full | para, single calls | para, batched | privileged | sensitive |');
-  expect(text).toContain('| ptemods | – | 64 mmu_update | 1 multicall (with 64 mmu_update) | – | – |');
+  expect(text).toContain('| ptemods | an operation of para guests only | 64 mmu_update | 1 multicall (with 64 mmu_update) | – | – |');
   expect(text).toContain('| in | 0 | not an operation of a para guest | not an operation of a para guest | 1 | 0 |');
 });
 

@@ -24,19 +24,21 @@ const number = (x: number): string => Number(x.toPrecision(x < 1000 ? 3 : 4)).to
 /** Of exits: whole ones look whole. */
 const count = (x: number): string => Number(x.toFixed(1)).toString();
 
-const missing = (entry: Entry): string => (entry === NO_OPERATION ? 'not an operation of a para guest' : '–');
-const costText = (entry: Entry): string => {
+const isPara = ({ name }: Column): boolean => name.startsWith('para');
+const missing = (entry: Entry, column: Column): string =>
+  entry !== NO_OPERATION ? '–' : isPara(column) ? 'not an operation of a para guest' : 'an operation of para guests only';
+const costText = (entry: Entry, column: Column): string => {
   const of = costOf(entry);
-  return of === null ? missing(entry) : `${number(of.cycles)} (${number(of.nanoseconds)})`;
+  return of === null ? missing(entry, column) : `${number(of.cycles)} (${number(of.nanoseconds)})`;
 };
 const list = (counts: Cost['exits']): string =>
   Object.entries(counts)
     .toSorted(([, a], [, b]) => b - a)
     .map(([reason, n]) => `${count(n)} ${reason}`)
     .join(', ');
-const exits = (entry: Entry): string => {
+const exits = (entry: Entry, column: Column): string => {
   const of = costOf(entry);
-  if (of === null) return missing(entry);
+  if (of === null) return missing(entry, column);
   return `${list(of.exits) || '0'}${of.batched === undefined ? '' : ` (with ${list(of.batched)})`}`;
 };
 
@@ -53,7 +55,7 @@ const costs = ({ columns, rows }: LabTable): Part => ({
   head: ['cycles (ns) per operation', ...names(columns), 'paper: native', 'software VMM', 'hardware VMM'],
   rows: rows.map((row) => [
     row.benchmark,
-    ...row.costs.map(costText),
+    ...row.costs.map((entry, i) => costText(entry, columns[i]!)),
     paper(row.paper.native),
     paper(row.paper.software),
     paper(row.paper.hardware),
@@ -64,13 +66,13 @@ const costs = ({ columns, rows }: LabTable): Part => ({
 function counts({ columns, rows }: LabTable): Part {
   const there = columns.map((_, i) => rows.some((row) => row.costs[i] !== null));
   // Bare, nothing is taken for what it is, and a para guest executes other instructions: the classes are those of full virtualization.
-  const last = columns.findLastIndex(({ name }, i) => there[i] && !name.startsWith('para'));
+  const last = columns.findLastIndex((_, i) => there[i] && !isPara(columns[i]!));
   return {
     head: ['exits per operation', ...names(columns.filter((_, i) => there[i])), 'privileged', 'sensitive'],
     rows: rows.map((row) => {
       const own = costOf(row.costs[last] ?? null);
       const classes = own ? [count(own.privileged), count(own.sensitive)] : ['–', '–'];
-      return [row.benchmark, ...row.costs.filter((_, i) => there[i]).map(exits), ...classes];
+      return [row.benchmark, ...row.costs.flatMap((entry, i) => (there[i] ? [exits(entry, columns[i]!)] : [])), ...classes];
     }),
   };
 }
@@ -90,7 +92,7 @@ export function labText(table: LabTable): string {
   const most = table.rows.flatMap((row) =>
     row.costs.flatMap((entry, i) => {
       const of = costOf(entry);
-      return of !== null && exitsOf(of) > 0 ? [`${row.benchmark}, ${NAMES[table.columns[i]!.name]}: ${exits(of)}`] : [];
+      return of !== null && exitsOf(of) > 0 ? [`${row.benchmark}, ${NAMES[table.columns[i]!.name]}: ${exits(of, table.columns[i]!)}`] : [];
     }),
   ); // prettier-ignore
   return [

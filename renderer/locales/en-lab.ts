@@ -15,7 +15,7 @@ export const lab = {
   operation: 'Operation',
   exits: '{n} exits | {n} exit | {n} exits',
   noExits: 'No exits',
-  noOperation: 'not an operation of a para guest',
+  noOperation: { pc: 'an operation of para guests only', para: 'not an operation of a para guest' },
   batched: 'in multicalls: {list}',
   perOperation: 'Exits per operation',
   classes: '{privileged} privileged, {sensitive} sensitive instructions',
@@ -32,8 +32,9 @@ export const lab = {
     'trap-and-emulate': 'The kernel is at ring 1. Privileged instructions trap; sensitive ones that do not trap are left as they are.',
     traps: 'Sensitive instructions are translated; every privileged one traps, every time.',
     full: 'Sensitive instructions are translated, and privileged ones that keep trapping too.',
-    'para-single': 'The kernel makes hypercalls instead. Every call, and every entry of a list, is done alone: batching is off.',
-    'para-batched': 'The kernel makes hypercalls, many at once in lists and multicalls.',
+    'para-single':
+      'The kernel makes hypercalls instead. Every call, every entry of a list and every request in a ring is done alone: batching and asynchrony are off.',
+    'para-batched': 'The kernel makes hypercalls, many at once in lists and multicalls; rings are served while it goes on.',
   },
   benchmark: {
     syscall: 'a system call and back',
@@ -45,6 +46,8 @@ export const lab = {
     ptemod: 'a change of a page-table entry',
     ptemods: '64 page-table entries changed at a stretch',
     fork: 'a copy of a program, and the wait for its end',
+    blkread: 'a read of 4 KiB off a disk, one at a time',
+    blkreads: 'a read of 4 KiB off a disk, 32 at a time in a shared ring',
   },
   failure: {
     'triple-fault':

@@ -15,7 +15,7 @@ export const lab = {
   operation: '操作',
   exits: '{n} 次退出',
   noExits: '没有退出',
-  noOperation: '半虚拟化客户机没有这种操作',
+  noOperation: { pc: '只有半虚拟化客户机有这种操作', para: '半虚拟化客户机没有这种操作' },
   batched: 'multicall 中：{list}',
   perOperation: '每次操作的退出',
   classes: '特权指令 {privileged}，敏感指令 {sensitive}',
@@ -32,8 +32,8 @@ export const lab = {
     'trap-and-emulate': '内核在 1 环。特权指令会陷入；不会陷入的敏感指令保持原样。',
     traps: '敏感指令被翻译；每条特权指令每次都陷入。',
     full: '敏感指令被翻译，反复陷入的特权指令也被翻译。',
-    'para-single': '内核改用超级调用。每个调用、列表的每一项都单独完成：批量已关闭。',
-    'para-batched': '内核改用超级调用，用列表和 multicall 一次做很多。',
+    'para-single': '内核改用超级调用。每个调用、列表的每一项、环中的每个请求都单独完成：批量和异步已关闭。',
+    'para-batched': '内核改用超级调用，用列表和 multicall 一次做很多；内核继续运行时环中的请求由另一线程处理。',
   },
   benchmark: {
     syscall: '一次系统调用并返回',
@@ -45,6 +45,8 @@ export const lab = {
     ptemod: '修改一个页表项',
     ptemods: '连续修改 64 个页表项',
     fork: '复制一个程序并等它结束',
+    blkread: '从磁盘读 4 KiB，一次一个',
+    blkreads: '从磁盘读 4 KiB，共享环中一次 32 个',
   },
   failure: {
     'triple-fault': '客户机在出现提示符之前就以三重故障结束。原因是刚进入 64 位模式后的 MOV SS：在 1 环无法装入 0 环的栈段。',

@@ -1,7 +1,19 @@
 /** A lab of pretence: invented costs, one after the other. */
 import type { Benchmark, Cost, LabState, LabTable } from '../../electron/ipc.ts';
 
-const NAMES: readonly Benchmark[] = ['syscall', 'in', 'cr8wr', 'callret', 'pgfault', 'divzero', 'ptemod', 'ptemods', 'fork'];
+const NAMES: readonly Benchmark[] = [
+  'syscall',
+  'in',
+  'cr8wr',
+  'callret',
+  'pgfault',
+  'divzero',
+  'ptemod',
+  'ptemods',
+  'fork',
+  'blkread',
+  'blkreads',
+];
 
 const cost = (cycles: number, exits: Cost['exits']): Cost => ({
   operations: 1000,

@@ -31,5 +31,5 @@ it('keeps what was measured when it is stopped', async () => {
   await lab.stop();
   await vi.advanceTimersByTimeAsync(5000);
   expect(lab.state.running).toBe(false);
-  expect(lab.state.table!.rows.map((row) => row.costs[0] !== null)).toEqual([true, true, ...Array.from({ length: 7 }, () => false)]);
+  expect(lab.state.table!.rows.map((row) => row.costs[0] !== null)).toEqual([true, true, ...Array.from({ length: 9 }, () => false)]);
 });

@@ -30,9 +30,9 @@ describe.skipIf(CHROMIUM === undefined)('the technique lab in a browser', () => 
 
   it('can be stopped, and goes on where the page is loaded anew', async () => {
     await lab().getByRole('button', { name: 'Run' }).click();
-    await expect.poll(() => lab().getByRole('status').innerText(), SOON).toMatch(/^[1-9]\d* of 54 measured$/);
+    await expect.poll(() => lab().getByRole('status').innerText(), SOON).toMatch(/^[1-9]\d* of 66 measured$/);
     await page.reload();
-    await expect.poll(() => lab().getByRole('status').innerText(), SOON).toMatch(/^[1-9]\d* of 54 measured$/);
+    await expect.poll(() => lab().getByRole('status').innerText(), SOON).toMatch(/^[1-9]\d* of 66 measured$/);
     await lab().getByRole('button', { name: 'Stop' }).click();
     await lab().getByRole('button', { name: 'Run' }).waitFor();
     // What was measured stays.
@@ -53,6 +53,9 @@ describe.skipIf(CHROMIUM === undefined)('the technique lab in a browser', () => 
     const exits = (text: string): number => Number(/([\d.,]+) exits?$/.exec(text)![1]!.replace(',', ''));
     const [one, many] = (await cells('ptemods').allInnerTexts()).slice(4, 6).map(exits);
     expect(one).toBeGreaterThan(20 * many!);
+    const [, , , pc, alone1, deep] = await cells('blkreads').allInnerTexts();
+    expect(pc).toBe('an operation of para guests only');
+    expect(exits(deep!)).toBeLessThan(exits(alone1!));
     await lab().getByText('the guest ended in a triple fault before it came to its prompt').waitFor();
   });
 

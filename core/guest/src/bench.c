@@ -133,6 +133,20 @@ static void measure_stretch(u64 count)
     kernel_unmap((void *)b.pages, STRETCH);
 }
 
+/* Pages of a disk, one at a time or many under way. */
+#define DEEP 32
+
+static bool read_disk(void *depth, u64 count) { return !machine->read_disk(count, (u64)depth); }
+
+static void measure_disk(const char *name, u64 depth, u64 count)
+{
+    const char *why = machine->read_disk(0, depth);
+    if (why)
+        print("%s: %s\n", name, why);
+    else
+        measure(name, read_disk, (void *)depth, count);
+}
+
 /** Those that are measured in user mode; by `name` only that one. */
 static void measure_in_user_mode(char *name, char *count)
 {
@@ -200,6 +214,14 @@ void command_bench(int argc, char **argv)
     }
     if (CHOSEN("ptemods")) {
         measure_stretch(count);
+        any = true;
+    }
+    if (CHOSEN("blkread")) {
+        measure_disk("blkread", 1, count);
+        any = true;
+    }
+    if (CHOSEN("blkreads")) {
+        measure_disk("blkreads", DEEP, count);
         any = true;
     }
     if (!any)

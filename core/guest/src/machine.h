@@ -198,6 +198,8 @@ struct machine {
     void (*reset)(void);
     /* QEMU's isa-debug-exit. */
     void (*debug_exit)(u32 value);
+    /* Reads `count` pages off the first disk, up to `depth` of them at a time. Null, or why not. */
+    const char *(*read_disk)(u64 count, u32 depth);
 };
 extern const struct machine *machine;
 extern const struct machine native_machine, para_machine;

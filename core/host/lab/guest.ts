@@ -1,4 +1,7 @@
 /** The built-in guest at its prompt: gets commands, and its counters are read when it is idle again. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HALTED } from '../../vmm/account.ts';
 import { monotonic } from '../clock.ts';
@@ -8,6 +11,8 @@ import type { MachineSpec } from '../protocol.ts';
 import type { Failure } from './table.ts';
 
 const MEMORY = 32 << 20;
+/** Bytes of the disk of a para guest. */
+const DISK = 1 << 20;
 const PROMPT = /corner> $/;
 /** Milliseconds between looks. */
 const INTERVAL = 2;
@@ -41,17 +46,19 @@ export type LabTechnique = Pick<MachineSpec, 'technique' | 'full' | 'para'>;
 export class LabGuest {
   #run: Run | undefined;
   #text = '';
+  #folder: string | undefined;
   #outcome: Outcome | undefined;
 
   /** Boots it up to its prompt. Throws a GuestFailure, or what the signal was aborted with. */
   async boot(pool: Pool, technique: LabTechnique, signal?: AbortSignal): Promise<void> {
+    const disks = technique.technique === 'para' ? [{ path: await this.#disk() }] : [];
     const run = await pool.boot(
       {
         source: { kind: 'builtin', append: 'quiet' },
         memory: MEMORY,
         vcpus: 1,
         engine: 'translator',
-        disks: [],
+        disks,
         serials: 1,
         ...technique,
       },
@@ -94,6 +101,14 @@ export class LabGuest {
 
   async end(): Promise<void> {
     await this.#run?.end();
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #disk(): Promise<string> {
+    this.#folder = await mkdtemp(path.join(os.tmpdir(), 'ringside-lab-'));
+    const disk = path.join(this.#folder, 'disk.img');
+    await writeFile(disk, new Uint8Array(DISK));
+    return disk;
   }
 
   /** At the prompt, and halted: all that it did is charged then. */

@@ -27,7 +27,7 @@ const TECHNIQUES: Readonly<Record<ColumnName, LabTechnique>> = {
   'trap-and-emulate': { technique: 'full', full: { translateSensitive: false, adaptive: false } },
   traps: { technique: 'full', full: { translateSensitive: true, adaptive: false } },
   full: { technique: 'full', full: FULL_SWITCHES },
-  'para-single': { technique: 'para', para: { ...PARA_SWITCHES, batching: false } },
+  'para-single': { technique: 'para', para: { batching: false, asynchrony: false } },
   'para-batched': { technique: 'para', para: PARA_SWITCHES },
 };
 

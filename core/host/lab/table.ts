@@ -1,10 +1,12 @@
 /** What the technique lab measures: rows are operations, columns are ways to run the guest. Plain data, for the command and the app. */
 
 /** As the guest's `bench` calls them (core/guest/src/bench.c). */
-export const BENCHMARKS = ['syscall', 'in', 'cr8wr', 'callret', 'pgfault', 'divzero', 'ptemod', 'ptemods', 'fork'] as const;
+export const BENCHMARKS = [
+  'syscall', 'in', 'cr8wr', 'callret', 'pgfault', 'divzero', 'ptemod', 'ptemods', 'fork', 'blkread', 'blkreads',
+] as const; // prettier-ignore
 export type Benchmark = (typeof BENCHMARKS)[number];
 
-/** `traps`: full virtualization without adaptive translation. `para-single`: paravirtualization without batching, each call and entry of a list alone. */
+/** `traps`: full virtualization without adaptive translation. `para-single`: paravirtualization without batching and asynchrony. */
 export const COLUMNS = ['bare', 'trap-and-emulate', 'traps', 'full', 'para-single', 'para-batched'] as const;
 export type ColumnName = (typeof COLUMNS)[number];
 
@@ -91,6 +93,8 @@ export const PAPER: Readonly<Record<Benchmark, Paper>> = {
   ptemod: { native: 1, software: 391, hardware: 12_733 },
   ptemods: {},
   fork: {},
+  blkread: {},
+  blkreads: {},
 };
 
 export const emptyTable = (cpu: string, columns: readonly ColumnName[] = COLUMNS): LabTable => ({

@@ -346,6 +346,12 @@ static void nothing(void) {}
 static void nothing_to(u64 page) { (void)page; }
 static void debug_exit(u32 value) { native_out32(DEBUG_EXIT, value); }
 
+static const char *no_disk(u64 count, u32 depth)
+{
+    (void)count, (void)depth;
+    return "not an operation of a bare guest";
+}
+
 void native_triple_fault(void)
 {
     struct pointer none = {0, 0};
@@ -404,4 +410,5 @@ const struct machine native_machine = {
     .power_off = native_power_off,
     .reset = native_reset,
     .debug_exit = debug_exit,
+    .read_disk = no_disk,
 };

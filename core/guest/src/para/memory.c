@@ -128,6 +128,8 @@ static void map_page(u64 address, u64 entry) { para_later(HYPERVISOR_update_va_m
 static u64 shared_info_entry(void) { return para_start_info.shared_info | PTE_PRESENT | PTE_WRITE | PTE_NX; }
 void para_map_shared_info(void) { map_page((u64)&para_shared_info, shared_info_entry()); }
 
+void para_show_frame(void *page, u64 mfn) { map_page((u64)page, mfn * PAGE | PTE_PRESENT | PTE_WRITE | PTE_NX); }
+
 void *para_shared_page(u64 mfn) { return direct(MACHINE_TO_PHYSICAL[mfn] * PAGE); }
 
 void para_protect(const void *page) { map_page((u64)page, to_machine(page_of_image(page) * PAGE | PTE_PRESENT | PTE_NX)); }

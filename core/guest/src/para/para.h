@@ -29,6 +29,8 @@ _Noreturn void para_resume(struct frame *frame);
 void para_memory_start(void);
 void para_read_loader(void);
 void para_map_shared_info(void);
+/** Has a page of the image show a frame that is not the guest's. */
+void para_show_frame(void *page, u64 mfn);
 /** A page of the guest's own that it shares with the host. */
 void *para_shared_page(u64 mfn);
 /** Nobody may write to this page of the image. */
@@ -71,5 +73,11 @@ void para_console_poll(void);
 bool para_console_polled(void);
 const char *para_console_name(void);
 
-/* -- store.c: xenstore, for the power button */
+/* -- store.c: xenstore. False: there is no such node. first: of a directory's names. */
+bool para_store_read(const char *path, char *to, u32 size);
+bool para_store_first(const char *path, char *to, u32 size);
+bool para_store_write(const char *path, const char *value);
 void para_power_start(void);
+
+/* -- disk.c */
+const char *para_read_disk(u64 count, u32 depth);

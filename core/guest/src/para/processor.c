@@ -247,4 +247,5 @@ const struct machine para_machine = {
     .power_off = shut_off,
     .reset = reset,
     .debug_exit = no_debug_exit,
+    .read_disk = para_read_disk,
 };

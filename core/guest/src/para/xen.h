@@ -13,6 +13,7 @@ enum {
     HYPERVISOR_update_va_mapping = 14,
     HYPERVISOR_xen_version = 17,
     HYPERVISOR_console_io = 18,
+    HYPERVISOR_grant_table_op = 20,
     HYPERVISOR_vcpu_op = 24,
     HYPERVISOR_set_segment_base = 25,
     HYPERVISOR_mmuext_op = 26,
@@ -24,6 +25,7 @@ enum {
 #define FLAT_KERNEL_CS 0xe033
 #define FLAT_KERNEL_SS 0xe02b
 #define DOMID_SELF 0x7ff0
+#define DOMID_HOST 0
 #define MACHINE_TO_PHYSICAL ((const u64 *)0xffff800000000000)
 
 struct arch_vcpu_info {
@@ -114,9 +116,14 @@ struct multicall_entry {
 #define VIRQ_CONSOLE 2
 #define EVTCHNOP_bind_virq 1
 #define EVTCHNOP_send 4
+#define EVTCHNOP_alloc_unbound 6
 #define EVTCHNOP_unmask 9
 struct evtchn_bind_virq {
     u32 virq, vcpu, port;
+};
+struct evtchn_alloc_unbound {
+    u16 dom, remote_dom;
+    u32 port;
 };
 
 #define VCPUOP_stop_periodic_timer 7
@@ -136,3 +143,49 @@ struct xenstore_domain_interface {
     char req[1024], rsp[1024];
     u32 req_cons, req_prod, rsp_cons, rsp_prod;
 };
+
+#define XS_DIRECTORY 1
+#define XS_READ 2
+#define XS_WATCH 4
+#define XS_WRITE 11
+#define XENBUS_INITIALISED 3
+#define XENBUS_CONNECTED 4
+
+#define GNTTABOP_setup_table 2
+struct gnttab_setup_table {
+    u16 dom;
+    u32 nr_frames;
+    short status;
+    u64 frame_list;
+};
+#define GTF_permit_access 1
+struct grant_entry {
+    u16 flags, domid;
+    u32 frame;
+};
+
+#define BLKIF_OP_READ 0
+struct blkif_request_segment {
+    u32 gref;
+    u8 first_sect, last_sect;
+};
+struct blkif_request {
+    u8 operation, nr_segments;
+    u16 handle;
+    u64 id, sector_number;
+    struct blkif_request_segment seg[11];
+};
+struct blkif_response {
+    u64 id;
+    u8 operation;
+    short status;
+};
+struct blkif_sring {
+    u32 req_prod, req_event, rsp_prod, rsp_event;
+    u8 pad[48];
+    union {
+        struct blkif_request request;
+        struct blkif_response response;
+    } slot[32];
+};
+_Static_assert(sizeof(struct blkif_request) == 112 && sizeof(struct blkif_sring) == 64 + 32 * 112, "blkif");
