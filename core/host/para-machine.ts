@@ -37,7 +37,6 @@ export class ParaMachine implements HostMachine {
       },
       disks: spec.disks,
       open: (path, readonly) => openRaw(path, readonly),
-      ring: wakeIo,
       invalidate: (page, first, last) => this.#engine?.helpers.invalidateCode(page, first, last),
       waited,
       ring: wakeIo,

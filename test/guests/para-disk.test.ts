@@ -20,10 +20,10 @@ function empty(name: string, mib: number): string {
   return file;
 }
 
-const machine = (kernel: string, append: string): string[] => [
-  ...['--technique', 'para', '--kernel', guest(kernel), '--initrd', guest('initrd64disk.gz'), '--memory', '256M'],
-  ...['--append', `console=hvc0 quiet panic=-1 ${append}`],
-];
+const machine = (kernel: string, append: string): string[] => {
+  const options = `--technique para --kernel ${guest(kernel)} --initrd ${guest('initrd64disk.gz')} --memory 256M`;
+  return [...options.split(' '), '--append', `console=hvc0 quiet panic=-1 ${append}`];
+};
 
 describe.each(['kernel64', 'kernel64general'])('%s', (kernel) => {
   const lacks = missing(kernel, 'initrd64disk.gz');
