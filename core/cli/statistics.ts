@@ -42,6 +42,8 @@ export function statistics(run: Run, { status, began, cpuBegan, engine, techniqu
     activities,
     translation,
     exits,
+    /** Of the technique para: hypercalls by name, and how many entries lists and rings had. */
+    para: run.window.para(),
     vcpus: vcpus.map((total, index) => {
       const { guestUser, guestKernel, vmm, ready, blocked, halted, instructions: retired } = total;
       const { privileged, sensitive } = run.window.retired(index);

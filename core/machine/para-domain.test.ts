@@ -539,6 +539,20 @@ describe('the rest', () => {
     expect(guest.operate('hvm_op', 99, [])).toBe(ENOSYS);
   });
 
+  test('arguments may lie across pages, of which one is not there', () => {
+    const guest = new DomainFixture();
+    const across = AT + PAGE - 6;
+    expect(guest.call('vcpu_op', 7, 0, 0)).toBe(0);
+    guest.put([0x1_0000_1234n, 0], across);
+    expect(guest.call('vcpu_op', 8, 0, across)).toBe(0);
+    expect(guest.domain.deadline()).toBe(0x1_0000_1234);
+    expect(guest.call('xen_version', 5, across)).toBe(0);
+    expect(guest.u64(0, across)).toBe(HYPERVISOR_VIRT_START);
+    guest.unmapped.add(BigInt(AT + PAGE));
+    expect(guest.call('vcpu_op', 8, 0, across)).toBe(EFAULT);
+    expect(guest.call('xen_version', 5, across)).toBe(EFAULT);
+  });
+
   test('what nobody does has its error, always', () => {
     const guest = new DomainFixture();
     for (const { number, by } of HYPERCALL_ROWS) if (typeof by === 'number') expect(guest.callNumber(number, 1, AT)).toBe(-by);

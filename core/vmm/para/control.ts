@@ -51,7 +51,7 @@ export function controlCalls(buffer: ArrayBufferLike, memory: GuestMemory, put: 
   const physdev = (command: number, at: bigint): number => {
     switch (command) {
       case SET_IOPL: {
-        const level = memory.read(at, 4).getUint32(0, true);
+        const level = memory.readU32(at);
         if (level > 3) refuse(EINVAL);
         iopl[0] = level;
         return 0;
@@ -82,7 +82,7 @@ export function controlCalls(buffer: ArrayBufferLike, memory: GuestMemory, put: 
     physdev: (args) => physdev(args.u32(0), args.pointer(1)),
     physdevCompat: (args) => {
       const at = args.pointer(0);
-      const command = memory.read(at, 4).getUint32(0, true);
+      const command = memory.readU32(at);
       return COMPAT.includes(command) ? physdev(command, at + 8n) : refuse(ENOSYS);
     },
     vmAssist: (args) => {

@@ -15,6 +15,7 @@ const MASK = 0xffff_ffff_ffff_ffffn;
 
 export class GuestMemory {
   readonly #bytes: Uint8Array;
+  readonly #data: DataView;
   readonly #cpu: number;
   /** Set when there is a processor. */
   walker: Walker | undefined;
@@ -22,6 +23,7 @@ export class GuestMemory {
   /** `cpu`: the address of the vCPU's state. */
   constructor(buffer: ArrayBufferLike, cpu: number) {
     this.#bytes = new Uint8Array(buffer);
+    this.#data = new DataView(buffer);
     this.#cpu = cpu;
   }
 
@@ -30,6 +32,16 @@ export class GuestMemory {
     const copy = new Uint8Array(length);
     this.#each(address, length, false, (at, done, part) => copy.set(this.#bytes.subarray(at, at + part), done));
     return new DataView(copy.buffer);
+  }
+
+  readU32(address: bigint): number {
+    const at = this.#within(address, 4, false);
+    return at === 0 ? this.read(address, 4).getUint32(0, true) : this.#data.getUint32(at, true);
+  }
+
+  readU64(address: bigint): bigint {
+    const at = this.#within(address, 8, false);
+    return at === 0 ? this.read(address, 8).getBigUint64(0, true) : this.#data.getBigUint64(at, true);
   }
 
   /** Refuses with -EFAULT; then some of it may be written. */
@@ -49,20 +61,29 @@ export class GuestMemory {
   }
 
   writeU32(address: bigint, value: number): void {
+    const at = this.#within(address, 4, true);
+    if (at !== 0) return this.#data.setUint32(at, value, true);
     const data = new DataView(new ArrayBuffer(4));
     data.setUint32(0, value, true);
-    this.write(address, data);
+    return this.write(address, data);
   }
 
   writeU64(address: bigint, value: bigint): void {
+    const at = this.#within(address, 8, true);
+    if (at !== 0) return this.#data.setBigUint64(at, value & MASK, true);
     const data = new DataView(new ArrayBuffer(8));
     data.setBigUint64(0, value & MASK, true);
-    this.write(address, data);
+    return this.write(address, data);
   }
 
   #find(address: bigint, write: boolean): number {
     const low = Number(address & 0xffff_ffffn);
     return (this.walker?.guestAddress(this.#cpu, low, Number(address >> 32n), write ? 1 : 0) ?? 0) >>> 0;
+  }
+
+  /** Where `length` bytes are; 0: not in one page, or not accessible. */
+  #within(address: bigint, length: number, write: boolean): number {
+    return Number(address & 0xfffn) + length <= PAGE ? this.#find(address, write) : 0;
   }
 
   #each(address: bigint, length: number, write: boolean, use: (at: number, done: number, part: number) => void): void {

@@ -67,7 +67,7 @@ export function memoryCalls(buffer: ArrayBufferLike, frames: Frames, memory: Gue
   const data = new DataView(buffer);
   const portion = (para.switches & PARA_BATCHING) !== 0 ? PORTION : 1;
 
-  const entry = (list: bigint, index: number): bigint => memory.read(list + 8n * BigInt(index), 8).getBigUint64(0, true);
+  const entry = (list: bigint, index: number): bigint => memory.readU64(list + 8n * BigInt(index));
 
   /** One extent: whether it was done. */
   const perform = (command: number, { list, order }: Reservation, index: number): boolean => {

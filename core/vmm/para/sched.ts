@@ -87,14 +87,14 @@ export function schedCalls({ buffer, events, memory, time, shutdown }: SchedOpti
         case BLOCK:
           return either(command);
         case SHUTDOWN:
-          return end(memory.read(at, 4).getUint32(0, true) & 0xff);
+          return end(memory.readU32(at) & 0xff);
         case POLL:
           return poll(at);
         case REMOTE_SHUTDOWN:
         case PIN_OVERRIDE:
           return refuse(EPERM);
         case SHUTDOWN_CODE:
-          para.shutdownCode = (memory.read(at, 4).getUint32(0, true) & 0xff) + 1;
+          para.shutdownCode = (memory.readU32(at) & 0xff) + 1;
           return 0;
         case WATCHDOG: {
           const data = memory.read(at, 8);

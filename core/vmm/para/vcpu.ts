@@ -77,19 +77,17 @@ export function vcpuCalls({ buffer, events, frames, memory, time, shutdown }: Vc
         memory.write(at, time.runstate());
         return 0;
       case REGISTER_RUNSTATE_MEMORY_AREA:
-        time.registerRunstate(memory.read(at, 8).getBigUint64(0, true));
+        time.registerRunstate(memory.readU64(at));
         return 0;
       case SET_PERIODIC_TIMER:
-        time.setPeriodic(Number(memory.read(at, 8).getBigUint64(0, true)));
+        time.setPeriodic(Number(memory.readU64(at)));
         return 0;
       case STOP_PERIODIC_TIMER:
         time.stopPeriodic();
         return 0;
-      case SET_SINGLESHOT_TIMER: {
-        const data = memory.read(at, 16);
-        time.setSingleshot(Number(data.getBigUint64(0, true)), (data.getUint32(8, true) & SSHOTTMR_FUTURE) !== 0);
+      case SET_SINGLESHOT_TIMER:
+        time.setSingleshot(Number(memory.readU64(at)), (memory.readU32(at + 8n) & SSHOTTMR_FUTURE) !== 0);
         return 0;
-      }
       case STOP_SINGLESHOT_TIMER:
         time.stopSingleshot();
         return 0;
@@ -102,7 +100,7 @@ export function vcpuCalls({ buffer, events, frames, memory, time, shutdown }: Vc
         // Only of a vCPU that is pinned to a processor.
         return refuse(EINVAL);
       case REGISTER_VCPU_TIME_MEMORY_AREA:
-        memory.write(memory.read(at, 8).getBigUint64(0, true), time.timeInfo());
+        memory.write(memory.readU64(at), time.timeInfo());
         return 0;
       default:
         return refuse(ENOSYS);
