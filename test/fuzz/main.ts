@@ -1,10 +1,14 @@
-/** `npm run fuzz -- [--programs 1000000] [--seed 1] [--mode 32|64] [--workers 1] [--most 3000] [--full]`: ends at the first difference, with status 1. */
+/**
+ * `npm run fuzz -- [--programs 1000000] [--seed 1] [--mode 32|64] [--workers 1] [--most 3000] [--full]`: ends at the first difference, with status 1.
+ * `npm run fuzz -- --para [--programs 1000000] [--seed 1]`: hypercalls and page-table operations of a paravirtualized VM instead (test/fuzz/para).
+ */
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { buildCore, readModule } from '../../build/core.ts';
 import { compileModules } from '../../core/processor/engine.ts';
 import { FULL_ADAPT, FULL_ON, FULL_TRANSLATE } from '../../core/state/index.ts';
 import type { Options } from './generate.ts';
+import { fuzzPara } from './para/main.ts';
 import { none, Search, type Totals } from './search.ts';
 
 interface Work {
@@ -45,8 +49,13 @@ async function main(): Promise<void> {
       workers: { type: 'string', default: '1' },
       most: { type: 'string', default: '3000' },
       full: { type: 'boolean', default: false },
+      para: { type: 'boolean', default: false },
     },
   });
+  if (values.para) {
+    process.exitCode = (await fuzzPara(Number(values.programs), Number(values.seed))) ? 0 : 1;
+    return;
+  }
   if (values.mode !== undefined && values.mode !== '32' && values.mode !== '64') throw new Error(`--mode is 32 or 64, not ${values.mode}`);
   const workers = Number(values.workers);
   const full = values.full ? FULL_ON | FULL_TRANSLATE | FULL_ADAPT : 0;

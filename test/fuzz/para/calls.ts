@@ -40,6 +40,7 @@ const NUMBERS = [
 ];
 const IRET = 23;
 const MULTICALL = 13;
+const VCPU_OP = 24;
 const SELF = 0x7ff0n;
 const NASTY = [
   0n, 1n, 2n, 7n, 8n, 0x7ff0n, 0x7ff1n, 0x7ff2n, 0x7fffn, 0xffffn, 0x7fff_ffffn, 0x8000_0000n, 0xffff_ffffn, 1n << 32n, (1n << 52n) - 1n, 1n << 63n, (1n << 64n) - 1n,
@@ -163,6 +164,17 @@ export class Calls {
     }
   }
 
+  /** Pins can succeed: a frame is mapped for reading only, and is cleared sometimes. */
+  #protect(): void {
+    const { guest } = this;
+    const frame = this.#pick([guest.m.free + this.#random(24), guest.scratch + 2]);
+    if (this.#one(2)) for (let i = 0; i < 512; i++) guest.word(frame, 8 * i, 0n);
+    this.totals.calls++;
+    guest.call(14, [guest.m.at(frame), guest.m.to(frame, P), 0n]);
+    guest.word(guest.scratch, 0, BigInt(this.#pick([0, 1, 2, 3])));
+    guest.word(guest.scratch, 8, BigInt(frame));
+  }
+
   #arguments(number: number): bigint[] {
     const types = hypercallRow(number)?.args ?? [];
     return Array.from({ length: 6 }, (_, i) => {
@@ -197,6 +209,8 @@ export class Calls {
         if (number === 1 && !this.#one(4)) this.#updates();
         if (number === 26 && !this.#one(4)) this.#extended();
         if ((number === 1 || number === 26) && !this.#one(3)) [args[0], args[1]] = [this.guest.at(0), BigInt(1 + this.#random(5))];
+        if (number === VCPU_OP && !this.#one(6)) args[1] = 0n;
+        if (number === 26 && this.#one(2)) this.#protect();
         if (number === 14 && this.#one(2)) args[1] = (BigInt(this.#frame()) << 12n) | this.#flags();
         this.last.push(`${hypercallName(number)}(${args.map((value) => `0x${value.toString(16)}`).join(', ')})`);
         const result = this.guest.call(number, args);

@@ -5,7 +5,7 @@ import { ParaMemory } from '../../../core/machine/para-fixture.ts';
 import { ParaBoard } from '../../../core/machine/para.ts';
 import {
   CPUS, Cpu, DS, ES, EVENT_KICK, EXIT_HALT, EXIT_SHUTDOWN, FLAT_RING3_CS64, FLAT_RING3_DS32, FS, GS, PAGE, PARA_GRANTS, PARA_GRANT_FRAMES, PARA_GUEST,
-  PARA_KERNEL, PARA_SHARED_INFO, SS,
+  PARA_KERNEL, PARA_SHARED_INFO, PGT_none, PGT_writable_page, PageInfo, SS,
 } from '../../../core/state/index.ts'; // prettier-ignore
 
 /** Instructions that a hypercall may go on for: each time that it is preempted it is one more. */
@@ -87,8 +87,10 @@ export class FuzzGuest {
   at(offset: number): bigint {
     return this.m.at(this.scratch, offset);
   }
-  /** Bytes of a frame of the guest's, whoever may write to it. */
+  /** The kernel stores 8 bytes in a frame of its own, as it could while that is no table. */
   word(frame: number, offset: number, value: bigint): void {
+    const type = this.#view.getUint8(this.m.para.pages + (frame + (offset >> 12)) * PageInfo.size + PageInfo.offsets.type);
+    if (type !== PGT_none && type !== PGT_writable_page) return;
     this.#view.setBigUint64(this.m.ram + frame * PAGE + offset, BigInt.asUintN(64, value), true);
   }
 
