@@ -1,5 +1,5 @@
 /** vcpu_op (vcpu.h): a domain has one vCPU, which is up. */
-import { CPUS, Control, Cpu, EVENT_NMI, PAGE, PARA_SHARED_INFO, ParaVcpu } from '../../state/index.ts';
+import { CPUS, Control, Cpu, EVENT_NMI, PAGE, PARA_GUEST, PARA_SHARED_INFO, ParaVcpu } from '../../state/index.ts';
 import type { Service } from './call.ts';
 import { EEXIST, EINVAL, ENOENT, ENOSYS, refuse } from './errno.ts';
 import type { EventChannels } from './events.ts';
@@ -49,7 +49,8 @@ export function vcpuCalls({ buffer, events, frames, memory, time, shutdown }: Vc
     if (offset > PAGE - VCPU_INFO.size || offset % 8 !== 0) refuse(EINVAL);
     const old = words[info]! >>> 0;
     if (old >>> 12 !== PARA_SHARED_INFO) refuse(EINVAL);
-    if (!frames.hold(frame)) refuse(EINVAL);
+    // In a frame of the guest's own, not in another that it shares with the VMM.
+    if (frame < PARA_GUEST || !frames.hold(frame)) refuse(EINVAL);
     const next = frame * PAGE + offset;
     bytes.copyWithin(ram + next, ram + old, ram + old + VCPU_INFO.size);
     words[info] = next;
