@@ -64,6 +64,10 @@ export const OWNER_FREE = 2;
 /** The VMM's, but the guest may map it: shared_info, grant table frames. */
 export const OWNER_SHARED = 3;
 
+/** Of `PageInfo.place`. */
+export const PLACE_KNOWN = 0x8000_0000;
+export const PLACE_SEVERAL = 0xffff_ffff;
+
 /** One for each machine frame. */
 export const PageInfo = struct('PageInfo', {
   /** References in all: mappings, pins, grants. */
@@ -79,11 +83,13 @@ export const PageInfo = struct('PageInfo', {
   reserved: 'u8',
   /** `Para.flushClock` when a mapping of it was last taken away, or when one of the following came to be "several": TLBs may have it until they are flushed. */
   stamp: 'u32',
+  /** TLB entries by which it may be written to, by the guest's kernel at addresses of programs, at its own, and by programs: their addresses; 0: none; 1: there are several. */
+  writers: ['u32', 3],
   /**
-   * TLB entries by which it may be written to: their addresses; 0: none; 1: there are several. Those of the guest's kernel for addresses of programs and for its own,
-   * those of programs likewise.
+   * Of a page table: where in the upper half of the address space it is reached. PLACE_KNOWN with bits 21..47 of the first address; PLACE_SEVERAL; 0: it never was, since
+   * it has been a table.
    */
-  writers: ['u32', 4],
+  place: 'u32',
 });
 
 /** trap_info_t */
@@ -148,8 +154,9 @@ export const ParaVcpu = struct('ParaVcpu', {
   /** VCPUOP_set_singleshot_timer, set_timer_op: nanoseconds of system time; 0: not set. */
   singleshot: 'f64',
   periodic: 'f64',
-  /** `Para.flushClock` as its TLB was last flushed. */
+  /** `Para.flushClock` as its TLB was last flushed, and as it was flushed at least of the lower half of the address space. */
   flushed: 'u32',
+  flushedLower: 'u32',
   /** 1 while it is in a run. Only then others wait until it has flushed its TLB, as often as they asked for. */
   running: 'u32',
   flushAsked: 'u32',
@@ -198,7 +205,8 @@ export const Para = struct('Para', {
   maxPages: 'u32',
   /** Where the search for a free frame goes on. */
   lastFound: 'u32',
-  lastFoundReserved: 'u32',
+  /** 1: TLBs may have more of the upper half of the address space than page tables do. */
+  upperStale: 'u32',
   /** Why the domain was crashed by the VMM: PARA_CRASH_*, 0: it was not; and where (RIP). */
   crash: 'u32',
   crashReserved: 'u32',

@@ -12,10 +12,10 @@ import {
   PGT_writable_page,
 } from './layout';
 import { invalidateCode } from './codepages';
-import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, dropType, flushAll, flushEverywhere, forgetTables, frameAddress, isGuests, lockPara, pageInfo, takeType, unlockPara } from './para_pages';
+import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, dropType, flushAll, flushChanged, flushEverywhere, forgetTables, frameAddress, isGuests, lockPara, pageInfo, takeType, unlockPara } from './para_pages';
 import { replaceBase } from './para_start';
 import { beginList, endList, itemAt, portionOf } from './para_update';
-import { flushTlb, invalidatePage } from './tlb';
+import { invalidatePage } from './tlb';
 
 const MMUEXT_PIN_L1_TABLE: u32 = 0;
 const MMUEXT_PIN_L4_TABLE: u32 = 3;
@@ -63,7 +63,7 @@ function frameOfArgument(argument: u64): u32 {
 function operate(cpu: usize, command: u32, first: u64, second: u64): i32 {
   switch (command) {
     case MMUEXT_TLB_FLUSH_LOCAL:
-      flushAll(cpu);
+      flushChanged(cpu);
       return 0;
     case MMUEXT_INVLPG_LOCAL:
       invalidatePage(cpu, first);
@@ -119,14 +119,17 @@ function operateOnFrame(cpu: usize, command: u32, frame: u32, source: u32): i32 
     const same = isGuests(frame) && isSameKernel(<u32>(before >>> 12), frame);
     if (frame == 0 || !replaceBase(cpu, PARAVCPU_kernelCr3, frame)) return -EINVAL;
     store<u64>(cpu, <u64>frame << 12, CPU_cr3);
-    if (same) flushTlb(cpu, true);
+    if (same) flushChanged(cpu);
     else flushAll(cpu);
     return 0;
   }
   if (command == MMUEXT_NEW_USER_BASEPTR) {
     const before = load<u64>(cpu + CPU_para, PARAVCPU_userCr3);
     if (!replaceBase(cpu, PARAVCPU_userCr3, frame)) return -EINVAL;
-    if (before >>> 12 != frame) flushTlb(cpu, true);
+    if (before >>> 12 == frame) return 0;
+    // That programs have nothing in the upper half, or all the same, is as good as certain.
+    if (frame != 0 && before != 0 && isSameKernel(<u32>(before >>> 12), frame)) flushChanged(cpu);
+    else flushAll(cpu);
     return 0;
   }
   // MMUEXT_CLEAR_PAGE, MMUEXT_COPY_PAGE

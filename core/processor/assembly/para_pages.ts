@@ -22,6 +22,7 @@ import {
   PAGEINFO_SIZE,
   PAGEINFO_count,
   PAGEINFO_owner,
+  PAGEINFO_place,
   PAGEINFO_stamp,
   PAGEINFO_type,
   PAGEINFO_typeCount,
@@ -29,6 +30,7 @@ import {
   PARAVCPU_flushAsked,
   PARAVCPU_flushServed,
   PARAVCPU_flushed,
+  PARAVCPU_flushedLower,
   PARAVCPU_running,
   PARA_busy,
   PARA_flushClock,
@@ -40,11 +42,13 @@ import {
   PARA_maxPages,
   PARA_pages,
   PARA_totalPages,
+  PARA_upperStale,
   PGT_l1_page_table,
   PGT_l4_page_table,
   PGT_none,
   PGT_seg_desc_page,
   PGT_writable_page,
+  TLB_USER,
 } from './layout';
 import { invalidateCode } from './codepages';
 import { domain } from './para';
@@ -111,6 +115,24 @@ export function flushAll(cpu: usize): void {
   flushTlb(cpu, false);
   const clock = atomic.add<u32>(domain() + PARA_flushClock, 1) + 1;
   store<u32>(cpu + CPU_para, clock, PARAVCPU_flushed);
+  store<u32>(cpu + CPU_para, clock, PARAVCPU_flushedLower);
+  if (load<u32>(0, CONTROL_vcpus) == 1) store<u32>(domain(), 0, PARA_upperStale);
+}
+
+/**
+ * The guest wants the TLB of the calling vCPU flushed. What it has of the upper half of the address space, the kernel's, is kept where it is known to be right: all
+ * changes there are seen as they are made (`PageInfo.place`).
+ */
+export function flushChanged(cpu: usize): void {
+  if (load<u32>(domain(), PARA_upperStale) || load<u32>(0, CONTROL_vcpus) > 1) flushAll(cpu);
+  else flushLower(cpu);
+}
+
+/** The TLB of the calling vCPU forgets what is in the lower half of the address space. */
+export function flushLower(cpu: usize): void {
+  flushTlb(cpu, true);
+  const clock = atomic.add<u32>(domain() + PARA_flushClock, 1) + 1;
+  store<u32>(cpu + CPU_para, clock, PARAVCPU_flushedLower);
 }
 
 /** Does what `flushOther` asked for. */
@@ -146,32 +168,45 @@ export function forgetTables(cpu: usize): void {
 }
 
 function flushOf(cpu: usize, vcpu: usize): void {
-  if (vcpu == cpu) flushAll(cpu);
+  if (vcpu == cpu) flushChanged(cpu);
   else flushOther(cpu, vcpu);
 }
 
-/** The TLBs of all vCPUs forget everything. */
+/** The guest wants all vCPUs' TLBs flushed. */
 export function flushEverywhere(cpu: usize): void {
   for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) flushOf(cpu, vcpuAt(i));
+}
+
+/** Offset of the clock of the last flush, in `ParaVcpu`. */
+// @ts-ignore: decorator
+@inline
+function clockOf(upper: bool): usize {
+  return CPU_para + (upper ? PARAVCPU_flushed : PARAVCPU_flushedLower);
 }
 
 /** A vCPU has not flushed its TLB since the time of `stamp`. (The clock wraps: one from long ago may cost a flush.) */
 // @ts-ignore: decorator
 @inline
-function flushedBefore(cpu: usize, stamp: u32): bool {
-  return <i32>(stamp - load<u32>(cpu + CPU_para, PARAVCPU_flushed)) >= 0;
+function flushedBefore(cpu: usize, stamp: u32, upper: bool): bool {
+  return <i32>(stamp - load<u32>(cpu + clockOf(upper))) >= 0;
 }
 
-/** A TLB may have an entry for the frame of `info` of which nothing else is known. */
-function isStale(info: usize): bool {
+/** A TLB may have an entry for the frame of `info` of which nothing else is known, for an address in the lower half of the address space or (`upper`) anywhere. */
+function isStale(info: usize, upper: bool): bool {
   const stamp = load<u32>(info, PAGEINFO_stamp);
-  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) if (flushedBefore(vcpuAt(i), stamp)) return true;
+  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) if (flushedBefore(vcpuAt(i), stamp, upper)) return true;
   return false;
 }
 
-function flushStale(cpu: usize, info: usize): void {
+function flushStale(cpu: usize, info: usize, upper: bool): void {
   const stamp = load<u32>(info, PAGEINFO_stamp);
-  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) if (flushedBefore(vcpuAt(i), stamp)) flushOf(cpu, vcpuAt(i));
+  for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) {
+    const vcpu = vcpuAt(i);
+    if (!flushedBefore(vcpu, stamp, upper)) continue;
+    if (vcpu != cpu) flushOther(cpu, vcpu);
+    else if (upper) flushAll(cpu);
+    else flushLower(cpu);
+  }
 }
 
 /** A mapping of the frame of `info` was taken away, or its right to write. */
@@ -186,15 +221,18 @@ export function stampFrame(info: usize): void {
 /** In place of an entry's address: there are several. */
 const SEVERAL: u32 = 1;
 
+/** The last place in `PageInfo.writers`; the first is that of entries of the lower half alone. */
+const PROGRAM: u32 = 2;
+
 /** A TLB of `mode` has an entry for `linear` that may write to `frame`. */
 export function noteWriter(mode: u32, linear: u64, entry: usize, frame: u32): void {
   const info = pageInfo(frame);
   // What a kernel has mapped for itself, and for a program, are flushed at different times; a program's own are in another array.
-  const place = <usize>((mode << 1) & 2) | <usize>(linear >>> 63);
-  const at = info + PAGEINFO_writers + (place << 2);
+  const place: u32 = mode == TLB_USER ? PROGRAM : <u32>(linear >>> 63);
+  const at = info + PAGEINFO_writers + (<usize>place << 2);
   const before = load<u32>(at);
   if (before != <u32>entry) {
-    if (before == SEVERAL ? isStale(info) : before != 0 && frameOf(before) == frame << 12 && isOpen(before)) {
+    if (before == SEVERAL ? isStale(info, place != 0) : before != 0 && frameOf(before) == frame << 12 && isOpen(before)) {
       store<u32>(at, SEVERAL);
       stampFrame(info);
     } else store<u32>(at, <u32>entry);
@@ -207,11 +245,12 @@ export function noteWriter(mode: u32, linear: u64, entry: usize, frame: u32): vo
 
 /** No TLB has an entry that may write to `frame`. */
 function closeWriters(cpu: usize, frame: u32, info: usize): void {
-  for (let i = PAGEINFO_writers; i < PAGEINFO_writers + 16; i += 4) {
-    const entry = load<u32>(info + i);
+  for (let place: u32 = 0; place <= PROGRAM; place++) {
+    const at = info + PAGEINFO_writers + (<usize>place << 2);
+    const entry = load<u32>(at);
     if (entry == 0) continue;
-    store<u32>(info + i, 0);
-    if (entry == SEVERAL) flushStale(cpu, info);
+    store<u32>(at, 0);
+    if (entry == SEVERAL) flushStale(cpu, info, place != 0);
     else if (frameOf(entry) == frame << 12) {
       const vcpu = vcpuAt(vcpuOf(entry));
       if (vcpu == cpu) clearEntry(entry);
@@ -299,6 +338,7 @@ export function dropType(cpu: usize, frame: u32): void {
   const type = <u32>load<u8>(info, PAGEINFO_type);
   if (type == PGT_writable_page) return;
   store<u8>(info, <u8>PGT_none, PAGEINFO_type);
+  store<u32>(info, 0, PAGEINFO_place);
   if (type >= PGT_l1_page_table && type <= PGT_l4_page_table) invalidateTable(cpu, frame, type);
 }
 
@@ -362,7 +402,7 @@ function release(cpu: usize, frame: u32): i32 {
     store<u8>(info, <u8>OWNER_GUEST, PAGEINFO_owner);
     return -EBUSY;
   }
-  flushStale(cpu, info);
+  flushStale(cpu, info, true);
   store<u8>(info, <u8>PGT_none, PAGEINFO_type);
   store<u64>(m2pEntry(frame), INVALID_M2P_ENTRY);
   store<u32>(domain(), load<u32>(domain(), PARA_totalPages) - 1, PARA_totalPages);

@@ -10,20 +10,29 @@ import {
   CODEPAGE_blocks,
   CONTROL_codePages,
   CONTROL_ram,
+  PAGEINFO_place,
   PARA_frames,
+  PARA_upperStale,
+  PLACE_KNOWN,
+  PLACE_SEVERAL,
   PGT_l1_page_table,
+  PGT_l3_page_table,
   PGT_l4_page_table,
   PGT_writable_page,
 } from './layout';
 import { invalidateCode } from './codepages';
 import { domain } from './para';
 import { EINVAL, dropPage, dropType, forgetTables, frameAddress, isMappable, pageInfo, stampFrame, takePage, takeType } from './para_pages';
+import { forgetPage } from './tlb';
 
 const P: u64 = 1;
 const RW: u64 = 2;
 const US: u64 = 4;
 const A: u64 = 0x20;
 const D: u64 = 0x40;
+const XD: u64 = 1 << 63;
+/** Bits that may be set without TLBs having to forget anything: a walk has the last word. */
+const GRANTS: u64 = RW | US | A | D;
 /** _PAGE_GUEST_KERNEL */
 const KERNEL: u64 = 1 << 52;
 const ADDRESS: u64 = 0x000ffffffffff000;
@@ -36,6 +45,8 @@ const UPPER_FORBIDDEN: u64 = 0x198;
 const L4_RESERVED_FIRST: u32 = 256;
 const L4_RESERVED_COUNT: u32 = 16;
 const ENTRIES: u32 = 512;
+/** Bits 48..63 of addresses there. */
+const UPPER_HALF: u64 = 0xffff000000000000;
 
 /** The frame that an entry refers to; one beyond memory where it is. */
 // @ts-ignore: decorator
@@ -74,6 +85,42 @@ function dropEntry(cpu: usize, entry: u64, level: u32): void {
   dropType(cpu, frame);
 }
 
+// -- where tables are in the upper half of the address space
+
+/** The place of the table that entry `index` of a table of `level` at `place` refers to; 0: not in the upper half. */
+// @ts-ignore: decorator
+@inline
+function placeBelow(place: u32, level: u32, index: u32): u32 {
+  if (level == PGT_l4_page_table) return index >= L4_RESERVED_FIRST + L4_RESERVED_COUNT ? PLACE_KNOWN | (index << 18) : 0;
+  if (place == 0 || place == PLACE_SEVERAL) return place;
+  return place | (level == PGT_l3_page_table ? index << 9 : index);
+}
+
+/** The table of `level` in `frame` is reached at `place`, and those below it. */
+function setPlace(frame: u32, level: u32, place: u32): void {
+  const info = pageInfo(frame);
+  const before = load<u32>(info, PAGEINFO_place);
+  if (place == 0 || before == place || before == PLACE_SEVERAL) return;
+  const now = before == 0 ? place : PLACE_SEVERAL;
+  store<u32>(info, now, PAGEINFO_place);
+  if (level == PGT_l1_page_table) return;
+  const table = frameAddress(frame);
+  for (let i: u32 = 0; i < ENTRIES; i++) {
+    const entry = load<u64>(table + (i << 3));
+    if (entry & P) setPlace(<u32>((entry & ADDRESS) >>> 12), level - 1, placeBelow(now, level, i));
+  }
+}
+
+/** The entry at `at` of a table of `level` was present as `before`, and is less than that now: TLBs have nothing of it in the upper half, or are known to. */
+function forgetEntry(cpu: usize, at: usize, level: u32, before: u64): void {
+  const place = load<u32>(pageInfo(<u32>(at - load<u32>(0, CONTROL_ram)) >>> 12), PAGEINFO_place);
+  const index = <u32>((at & 0xfff) >>> 3);
+  if (level != PGT_l1_page_table) {
+    if (placeBelow(place, level, index) != 0) store<u32>(domain(), 1, PARA_upperStale);
+  } else if (place == PLACE_SEVERAL) store<u32>(domain(), 1, PARA_upperStale);
+  else if (place != 0) forgetPage(cpu, UPPER_HALF | (<u64>(place & ~PLACE_KNOWN) << 21) | (<u64>index << 12), !(before & XD));
+}
+
 /** The frame is to become a table of `level`: takes all references of its entries, or none and returns false. */
 export function validateTable(cpu: usize, frame: u32, level: u32): bool {
   const table = frameAddress(frame);
@@ -87,6 +134,7 @@ export function validateTable(cpu: usize, frame: u32, level: u32): bool {
       return false;
     }
     store<u64>(at, stored(entry, level));
+    if (level == PGT_l4_page_table) setPlace(<u32>((entry & ADDRESS) >>> 12), PGT_l3_page_table, placeBelow(0, level, i));
   }
   if (load<u32>(<usize>load<u32>(0, CONTROL_codePages) + <usize>frame * CODEPAGE_SIZE, CODEPAGE_blocks) != 0) invalidateCode(frame, 0, 0xfff);
   return true;
@@ -122,24 +170,26 @@ function storeEntry(at: usize, before: u64, entry: u64, preserve: bool): void {
 
 /** Makes the entry at `at`, in a table of `level`, what the guest asks for: 0, or a negative error. */
 export function changeEntry(cpu: usize, at: usize, level: u32, value: u64, preserve: bool): i32 {
-  if (level == PGT_l4_page_table && (<u32>((at & 0xfff) >>> 3) - L4_RESERVED_FIRST) < L4_RESERVED_COUNT) return -EINVAL;
+  const index = <u32>((at & 0xfff) >>> 3);
+  if (level == PGT_l4_page_table && index - L4_RESERVED_FIRST < L4_RESERVED_COUNT) return -EINVAL;
   const before = load<u64>(at);
-  if (!(value & P)) {
-    storeEntry(at, before, value, preserve);
-  } else {
-    const entry = stored(value, level);
-    const holds = level == PGT_l1_page_table ? ADDRESS | RW | P : ADDRESS | P;
-    if (((before ^ entry) & holds) == 0) {
-      if (entry & (level == PGT_l1_page_table ? CACHING : UPPER_FORBIDDEN)) return -EINVAL;
-      storeEntry(at, before, entry, preserve);
-      return 0;
-    }
-    if (!takeEntry(cpu, entry, level)) return -EINVAL;
-    storeEntry(at, before, entry, preserve);
-  }
+  const entry = value & P ? stored(value, level) : value;
+  const upper = level != PGT_l1_page_table;
+  // What a reference is for; where it stays the same, it stays.
+  const same = before & P && ((before ^ entry) & (upper ? ADDRESS | P : ADDRESS | RW | P)) == 0;
+  if (same) {
+    if (entry & (upper ? UPPER_FORBIDDEN : CACHING)) return -EINVAL;
+  } else if (entry & P && !takeEntry(cpu, entry, level)) return -EINVAL;
+  storeEntry(at, before, entry, preserve);
+  if (before & P && (before & ~entry) | ((before ^ entry) & ~GRANTS)) forgetEntry(cpu, at, level, before);
+  if (same) return 0;
   if (before & P) {
-    if (level != PGT_l1_page_table) forgetTables(cpu);
+    if (upper) forgetTables(cpu);
     dropEntry(cpu, before, level);
+  }
+  if (upper && entry & P) {
+    const frame = <u32>(at - load<u32>(0, CONTROL_ram)) >>> 12;
+    setPlace(<u32>((entry & ADDRESS) >>> 12), level - 1, placeBelow(load<u32>(pageInfo(frame), PAGEINFO_place), level, index));
   }
   return 0;
 }

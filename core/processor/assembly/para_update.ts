@@ -19,7 +19,7 @@ import {
 import { invalidateCode } from './codepages';
 import { PF_PRESENT, PF_WRITE, leave, pendPageFault } from './fault';
 import { domain } from './para';
-import { EFAULT, EINVAL, EPERM, ESRCH, dropType, flushAll, flushEverywhere, frameAddress, isGuests, lockPara, m2pEntry, pageInfo, takeType, unlockPara } from './para_pages';
+import { EFAULT, EINVAL, EPERM, ESRCH, dropType, flushChanged, flushEverywhere, frameAddress, isGuests, lockPara, m2pEntry, pageInfo, takeType, unlockPara } from './para_pages';
 import { changeEntry } from './para_tables';
 import { kernelAddress } from './para_walk';
 import { invalidatePage } from './tlb';
@@ -178,7 +178,7 @@ export function updateVaMapping(cpu: usize, linear: u64, value: u64, flags: u64)
   if (kind != 0) {
     if (flags & UVMF_OTHERS && load<u32>(0, CONTROL_vcpus) > 1) flushEverywhere(cpu);
     else if (kind == UVMF_INVLPG) invalidatePage(cpu, linear);
-    else flushAll(cpu);
+    else flushChanged(cpu);
   }
   return result;
 }

@@ -400,6 +400,16 @@ export function invalidatePage(cpu: usize, linear: u64): void {
   } else forgetFetchedPage(cpu, base, linear);
 }
 
+/** The entry for the 4 KiB page at `linear` in page tables has changed: forgets its translations. `code`: it may be code. */
+export function forgetPage(cpu: usize, linear: u64, code: bool): void {
+  const page = linear & ~0xfff;
+  for (let mode: u32 = TLB_SUPERVISOR; mode <= TLB_USER; mode++) {
+    const entry = tlbEntry(cpu, mode, linear);
+    if (translates(entry, -1, page)) clearEntry(entry);
+  }
+  if (code) forgetFetchedPage(cpu, tlbBase(cpu), linear);
+}
+
 function invalidateHuge(base: usize, page: u64, kind: u32): void {
   const list = listOf(base, kind);
   const end = listEnd(list);

@@ -39,6 +39,13 @@ export function checkFrames(buffer: ArrayBufferLike, held: Held = []): string[] 
   return checker.findings;
 }
 
+/** As if the guest had just flushed its TLBs: what is wrong with these; all that they have is what page tables have. */
+export function checkFlushed(buffer: ArrayBufferLike): string[] {
+  const checker = new Checker(buffer);
+  checker.agreement();
+  return checker.findings;
+}
+
 class Checker {
   readonly findings: string[] = [];
   readonly #buffer: ArrayBufferLike;
@@ -180,6 +187,43 @@ class Checker {
           this.#say(`a page-directory entry that is remembered refers to frame ${table}`);
       }
     }
+  }
+
+  /** Every entry of a TLB against the page tables in use. */
+  agreement(): void {
+    const { offsets } = TlbEntry;
+    for (const [index, at] of this.#vcpus.entries()) {
+      const vcpu = ParaVcpu.view(this.#buffer, at + Cpu.offsets.para);
+      const tlb = this.#control.tlbs + index * Tlb.size;
+      for (const [mode, base] of [vcpu.kernelCr3, vcpu.userCr3].entries())
+        for (let i = 0; i < TLB_ENTRIES; i++) {
+          const entry = (tlb + (mode * TLB_ENTRIES + i) * TlbEntry.size) >>> 2;
+          const frame = this.#words[entry + (offsets.frame >>> 2)]!;
+          const low = this.#words[entry + (offsets.readTag >>> 2)]!;
+          const page = this.#words[entry + (offsets.readTag >>> 2) + 1]! * 2 ** 32 + low;
+          // The machine-to-physical table is in no page table.
+          if (!(frame & TLB_LISTED) || low === TLB_EMPTY || frame >>> 12 >= this.#para.m2p) continue;
+          const found = this.#translate(base / 4096, page);
+          if (found === undefined || found.frame !== frame >>> 12 || ((frame & TLB_WRITABLE) === TLB_WRITABLE && !found.write))
+            this.#say(`the TLB of the vCPU at ${at} has frame ${frame >>> 12} at 0x${page.toString(16)}; page tables have ${found?.frame}`);
+        }
+    }
+  }
+
+  /** By the table of level 4 in frame `table`: the frame at a linear address (a double: of a page it is exact), if there is one, and whether it may be written. */
+  #translate(table: number, page: number): { frame: number; write: boolean } | undefined {
+    let frame = table;
+    let write = true;
+    if (table === 0) return undefined;
+    for (let shift = 27; shift >= 0; shift -= 9) {
+      const index = Math.floor(page / 2 ** (12 + shift)) % 512;
+      const at = (this.#control.ram + frame * 4096 + index * 8) >>> 2;
+      const low = this.#words[at]!;
+      if (!(low & P)) return undefined;
+      write &&= (low & RW) !== 0;
+      frame = (this.#words[at + 1]! & ADDRESS_HIGH) * 2 ** 20 + (low >>> 12);
+    }
+    return { frame, write };
   }
 
   #entry(at: number, cpu: number): void {

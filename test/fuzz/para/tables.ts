@@ -5,8 +5,10 @@
 import { A, D, DIRECT, P, ParaMemory, RW, US, XD } from '../../../core/machine/para-fixture.ts';
 import { PARA_GUEST, PARA_SHARED_INFO, PGT_l1_page_table, PGT_seg_desc_page, PGT_writable_page } from '../../../core/state/index.ts';
 import { numbers } from '../../../core/translator/testing.ts';
+import { checkFlushed } from '../../../core/vmm/para/checker.ts';
 
 const SELF = 0x7ff0;
+const TLB_FLUSH_LOCAL = 6;
 /** Frames that take part, beside the first tables. */
 const POOL = 16;
 /** Entries that take part: at both ends, and about those of the VMM. */
@@ -184,6 +186,10 @@ export class Tables {
       const [times, successes] = this.counts.get(name) ?? [0, 0];
       this.counts.set(name, [times + 1, successes + Number(done)]);
     }
-    return this.m.check(this.#held);
+    const findings = this.m.check(this.#held);
+    // A flush leaves nothing that page tables do not have.
+    this.#store(this.m.at(this.#list), BigInt(TLB_FLUSH_LOCAL));
+    if (this.#hypercall('mmuextOp', this.m.at(this.#list), 1) === 0) findings.push(...checkFlushed(this.m.buffer));
+    return findings;
   }
 }
