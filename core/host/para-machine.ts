@@ -39,6 +39,7 @@ export class ParaMachine implements HostMachine {
       open: (path, readonly) => openRaw(path, readonly),
       invalidate: (page, first, last) => this.#engine?.helpers.invalidateCode(page, first, last),
       waited,
+      ring: wakeIo,
     });
   }
 
