@@ -40,7 +40,7 @@ export const storeOf = (item: Item): OpName => SHAPES[item].store;
 
 /**
  * `read`: (address, tlb, site) -> value. `write`: (address, value, tlb, site). `modify`: (address, tlb, site) -> host address for reading and
- * writing, which is always in RAM. Addresses are linear ones: i64 in 64-bit mode, else i32.
+ * writing, which is in RAM or, for a page table of a para VM, the bounce buffer. Addresses are linear ones: i64 in 64-bit mode, else i32.
  */
 export type AccessKind = 'read' | 'write' | 'modify';
 

@@ -1,7 +1,7 @@
 /** From a region to one WebAssembly function, and from functions to a module. */
 import { registerName } from '../processor/disassemble.ts';
 import {
-  ACTIVITY_INTERPRETED, BlockHeader, CODE_64, Cpu, CS, DS, ES, FACT_COMPRESSED, FACT_FLAT, FACT_SEGMENT, FACT_SIMD, FACT_X87, Reach, Record, SS,
+  ACTIVITY_INTERPRETED, BlockHeader, CODE_64, Control, Cpu, CS, DS, ES, FACT_COMPRESSED, FACT_FLAT, FACT_SEGMENT, FACT_SIMD, FACT_X87, Reach, Record, SS,
 } from '../state/index.ts'; // prettier-ignore
 import { call, callIndirect, FunctionBuilder, i32, i64, ModuleBuilder, op, type Expr, type LocalRef, type Type } from '../wasm/index.ts';
 import { Accesses } from './access.ts';
@@ -102,6 +102,7 @@ export function buildRegion(
     repeating,
     began,
     facts,
+    bounces: view.getUint32(Control.offsets.para, true) !== 0,
     entry: region.entry,
   };
   f.block((tail) => {

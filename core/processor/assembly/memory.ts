@@ -213,7 +213,7 @@ const WRITE_LOCKED: u32 = 2;
 const WRITE_STRING: u32 = 3;
 /** As WRITE_ALL, but 0 is returned and nothing done where a device, or decoded code, is written. */
 const WRITE_PLAIN: u32 = 4;
-/** As WRITE_PLAIN, and 0 too for whatever is not within a page of RAM. */
+/** As WRITE_PLAIN, and 0 too for whatever is not within a page of RAM, or of a page table: that is in the bounce buffer, with the old bytes. */
 const WRITE_PLACE: u32 = 5;
 
 /** `size` bytes at what `translate` returned are RAM without decoded code, or ROM. */
@@ -241,8 +241,9 @@ function writeLinear(cpu: usize, linear: u64, size: u32, mode: u32, how: u32): u
   const part = one ? size : 0x1000 - offset;
   let second: u64 = 0;
   if (!one) second = translate(cpu, (linear + part) & systemMask(cpu), ACCESS_WRITE, mode);
-  if (how == WRITE_PLACE || (how == WRITE_PLAIN && (!isPlain(first, part) || (!one && !isPlain(second, size - part))))) return 0;
-  const modify = how == WRITE_MODIFY || how == WRITE_LOCKED;
+  if (how == WRITE_PLACE && !(one && first & TABLE && isPlain(first, part))) return 0;
+  if (how == WRITE_PLAIN && (!isPlain(first, part) || (!one && !isPlain(second, size - part)))) return 0;
+  const modify = how == WRITE_MODIFY || how == WRITE_LOCKED || how == WRITE_PLACE;
   if (modify || !(first & MMIO)) readPart(cpu, first, bounce, part);
   if (!one && (modify || !(second & MMIO))) readPart(cpu, second, bounce + part, size - part);
   store<u64>(cpu, linear, CPU_bounceAddress);
@@ -311,7 +312,7 @@ export function plainStoreAddress(cpu: usize, segment: u32, ea: u64, size: u32):
   return addressForWrite(cpu, segment, ea, size, WRITE_PLAIN);
 }
 
-/** As `writeAddress` where that is within a page of RAM that has no decoded code there; else 0. */
+/** As `writeAddress` where that is within a page of RAM that has no decoded code there, or within a page table; else 0. */
 export function plainAddress(cpu: usize, segment: u32, ea: u64, size: u32): usize {
   return addressForWrite(cpu, segment, ea, size, WRITE_PLACE);
 }

@@ -88,8 +88,9 @@ export function paraSystemCall(cpu: usize): void {
   if (!isParaKernel(cpu)) return bounceSystemCall(cpu);
   const number = load<u32>(cpu, RAX);
   if (number == IRET) {
-    count(cpu, PARAVCPU_calls, number);
-    return paraIret(cpu);
+    const began = begin(cpu, number);
+    paraIret(cpu);
+    return end(cpu, number, began);
   }
   store<u64>(cpu, load<u64>(cpu, CPU_rip), RCX);
   store<u64>(cpu, getFlags(cpu) & ~FLAG_RF, R11);
@@ -129,16 +130,27 @@ function countSize(cpu: usize, histogram: usize, size: u32): void {
   store<u64>(at, load<u64>(at) + 1);
 }
 
+/** Counts a hypercall; if it is one of those that are timed: when it begins (milliseconds), else 0. */
+function begin(cpu: usize, number: u32): f64 {
+  if (!isTimed(count(cpu, PARAVCPU_calls, number))) return 0;
+  // A look at the clock takes time too: as long as between two looks.
+  const before = clock();
+  const now = clock();
+  return now + (now - before);
+}
+
+function end(cpu: usize, number: u32, began: f64): void {
+  if (began == 0) return;
+  const at = cpu + PARA + (<usize>min(number, HYPERCALLS - 1) << 3);
+  store<u64>(at, load<u64>(at, PARAVCPU_timed) + 1, PARAVCPU_timed);
+  store<f64>(at, load<f64>(at, PARAVCPU_time) + max<f64>(clock() - began, 0), PARAVCPU_time);
+}
+
 /** Does a hypercall, counted and sometimes timed. PREEMPTED: there is more to do, with `ParaVcpu.args`. */
 function dispatch(cpu: usize, number: u32, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64): i64 {
-  if (!isTimed(count(cpu, PARAVCPU_calls, number))) return perform(cpu, number, a, b, c, d, e, f);
-  const before = clock();
-  const began = clock();
+  const began = begin(cpu, number);
   const result = perform(cpu, number, a, b, c, d, e, f);
-  const at = cpu + PARA + ((<usize>min(number, HYPERCALLS - 1)) << 3);
-  store<u64>(at, load<u64>(at, PARAVCPU_timed) + 1, PARAVCPU_timed);
-  // A look at the clock takes time too.
-  store<f64>(at, load<f64>(at, PARAVCPU_time) + max<f64>(clock() - began - (began - before), 0), PARAVCPU_time);
+  end(cpu, number, began);
   return result;
 }
 

@@ -40,6 +40,8 @@ export interface Frame extends FlagLocals {
   readonly facts: number;
   /** The budget when the region was entered. */
   readonly began: LocalRef;
+  /** What is changed in memory may be a page table (core/vmm/para): it is in `Cpu.bounce` then, and to be committed. */
+  readonly bounces: boolean;
   /** The region's first record. */
   readonly entry: number;
   /** Leaves for an address, `executed` instructions of the block being done. */

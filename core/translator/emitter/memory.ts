@@ -138,11 +138,19 @@ export abstract class MemoryEmitter extends HelperEmitter {
     const width = this.width(i);
     if (this.isMemory(i)) {
       const host = this.hosts[i];
-      if (host) this.f.do(storeOp(width), [host, value]);
+      if (host) this.store(width, host, value);
       else this.writeMemory(width, this.memoryPlace(), value);
       return;
     }
     this.writeSlot(this.slot(o), width, value);
+  }
+
+  /** What `place` was asked for. */
+  private store(width: Width, host: LocalRef, value: Value): void {
+    const { f, cpu, frame } = this;
+    f.do(storeOp(width), [host, value]);
+    if (!frame.bounces) return;
+    f.ifRarely(i32.eq(host, i32.add(cpu, i32.const(O.bounce))), () => f.call(frame.import('commitWrite', ['i32'], []), [cpu]));
   }
 
   effectiveAddress(): LocalRef {
@@ -278,7 +286,7 @@ export abstract class MemoryEmitter extends HelperEmitter {
     const host = this.place(width, { segment: this.segment(), ea: () => ea });
     return {
       value: this.f.let(op(loadOp(width), [host])),
-      store: (value) => this.f.do(storeOp(width), [host, value]),
+      store: (value) => this.store(width, host, value),
     };
   }
 

@@ -4,6 +4,8 @@ import { compileModules, type EngineModules } from '../../processor/modules.ts';
 import {
   Cpu, CS, DS, EVENT_INTERRUPT, EXIT_HALT, EXIT_SHUTDOWN, GS, PARA_CRASH_HANDLER, PARA_CRASH_IRET, PARA_CRASH_STACK, PARA_KERNEL, PARA_USER, ParaVcpu, Segment, SS,
 } from '../../state/index.ts'; // prettier-ignore
+import { Translator } from '../../translator/translator.ts';
+import { checkFrames } from './checker.ts';
 import {
   CODE, DATA, EVENT_HANDLER, FAILSAFE_HANDLER, GDT_FRAME, handlerAt, kernelAt, KERNEL_L1, machineFrame, ParaMachine, RAX, RBX, RCX, RDI, RDX, RSI, RSP, set, STACK,
   STOPS, SYSCALL, SYSCALL_HANDLER, USER, USER_DATA, USER_STACK,
@@ -344,6 +346,48 @@ describe('what the kernel is shown of the processor', () => {
       const m = machine();
       m.kernel(...code);
       expect([code, m.rip()]).toEqual([code, handlerAt(13) + 7n]);
+    }
+  });
+});
+
+describe('page tables that the kernel writes to', () => {
+  // Of the page at DATA: XCHG, LOCK BTR of its writable bit, LOCK OR of it, MOV.
+  const at = kernelAt(KERNEL_L1, 0x11 * 8);
+  const entry = (BigInt(machineFrame(0x11)) << 12n) | 0x67n;
+  const WRITES = [
+    [0xb9, 40, 0, 0, 0],
+    [...set(RAX, entry), 0x48, 0x87, 0x07],
+    [0xf0, 0x48, 0x0f, 0xba, 0x37, 1],
+    [0xf0, 0x48, 0x83, 0x0f, 2],
+    [...set(RAX, entry), 0x48, 0x89, 0x07],
+    [0xff, 0xc9, 0x75, 256 - 13 - 6 - 5 - 13 - 4],
+    STOPS,
+  ].flat();
+
+  it('are written as validated updates, interpreted and translated', () => {
+    let regions = 0;
+    const options = { after: 1, batch: 1, onRegion: () => regions++ };
+    const translated = new ParaMachine(modules, { translator: (host) => new Translator(host, options) });
+    for (const m of [machine(), translated]) {
+      expect(m.kernel(...set(RDI, at), ...WRITES)).toBe(EXIT_HALT);
+      expect(m.kernelWord(at) & ~0x10_0000_0000_0060n).toBe(entry & ~0x60n);
+      expect(m.state.para.pageTableWrites).toBe(160);
+      expect(checkFrames(m.memory.buffer)).toEqual([]);
+    }
+    expect(regions).toBeGreaterThan(0);
+  });
+
+  it('cannot be made to map the VMM, or a page table to write to', () => {
+    for (const value of [0x67n, (BigInt(machineFrame(KERNEL_L1)) << 12n) | 0x67n]) {
+      for (const write of [
+        [0x48, 0x87, 0x07],
+        [0x48, 0x89, 0x07],
+      ]) {
+        const m = machine();
+        m.kernel(...set(RDI, at), ...set(RAX, value), ...write);
+        expect([m.rip(), m.frame(3)[2], m.info.getBigUint64(CR2, true)]).toEqual([handlerAt(14) + 7n, 3n, at]);
+        expect(checkFrames(m.memory.buffer)).toEqual([]);
+      }
     }
   });
 });

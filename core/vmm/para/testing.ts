@@ -2,7 +2,7 @@
 import { createEngine, type Engine, type EngineModules, type EngineOptions } from '../../processor/engine.ts';
 import { cpuidLeaves, featureWords, parseCpu } from '../../spec/models.ts';
 import {
-  Control, CPUS, Cpu, EXIT_HALT, layout, MAGIC, MIB, OWNER_GUEST, OWNER_SHARED, PAGE, PageInfo, Para, PARA_BATCHING, PARA_GUEST, PARA_SHARED_INFO, ParaVcpu, VERSION,
+  Control, CPUS, Cpu, EXIT_HALT, layout, MAGIC, MIB, OWNER_GUEST, OWNER_SHARED, PAGE, PageInfo, Para, PARA_BATCHING, PARA_GUEST, PARA_SHARED_INFO, ParaVcpu, PGT_l4_page_table, VERSION,
 } from '../../state/index.ts'; // prettier-ignore
 import { BUS } from '../../translator/testing.ts';
 import { paraCpu, paraLeaves } from './cpuid.ts';
@@ -72,6 +72,7 @@ export class ParaMachine {
   readonly domain;
   readonly view: DataView;
   readonly ram: number;
+  #started = false;
   /** Hypercalls that came to the host, but for those that ended a run. */
   readonly calls: HostCall[] = [];
   /** What they result in. */
@@ -194,7 +195,12 @@ export class ParaMachine {
     helpers.resetCpu(CPUS);
     helpers.resetPara(CPUS);
     this.para(KERNEL_CR3, BigInt(machineFrame(TABLES) * PAGE));
-    if (this.domain.flushClock === 0) if (helpers.paraStart(CPUS) !== 0) throw new Error('the page tables are not valid');
+    if (!this.#started) {
+      this.#started = true;
+      if (helpers.paraStart(CPUS) !== 0) throw new Error('the page tables are not valid');
+      // As MMUEXT_NEW_USER_BASEPTR does.
+      if (!helpers.getPageType(CPUS, machineFrame(4), PGT_l4_page_table)) throw new Error('nor are the program’s');
+    }
     this.para(USER_CR3, BigInt(machineFrame(4) * PAGE));
     this.state.para.info = PARA_SHARED_INFO * PAGE;
     for (let i = 0; i < 64; i++) this.info.setUint8(i, 0);
