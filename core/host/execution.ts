@@ -17,6 +17,7 @@ export function executionOf(run: Run, now: number): Execution {
     const of = activitiesOf(run.looks[i]!, total.guestUser + total.guestKernel, total.vmm);
     for (const name of Object.keys(of) as (keyof Activities)[]) activities[name] += of[name];
   }
+  const para = run.window.para();
   const ends = interpreted + translated;
   return {
     engine: run.spec.engine ?? 'translator',
@@ -25,5 +26,6 @@ export function executionOf(run: Run, now: number): Execution {
     ...(ends > 0 && { shares: { interpreted: interpreted / ends, translated: translated / ends } }),
     activities,
     translation: run.window.translation(),
+    ...(para && { para }),
   };
 }

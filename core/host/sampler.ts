@@ -1,5 +1,6 @@
 /** Turns the running totals of a VM's vCPUs into samples, one for each interval. */
 import type { Account, AccountTotals } from '../vmm/account.ts';
+import { statisticsSince, type ParaStatistics } from '../vmm/para/statistics.ts';
 import { activitiesOf, RecentLooks } from './activity.ts';
 import type { LoadSample, VcpuLoad } from './api.ts';
 import type { Retired, Run } from './pool.ts';
@@ -14,6 +15,7 @@ export class Sampler {
   #last: AccountTotals[] = [];
   #retired: Retired[] = [];
   #recent: RecentLooks[] = [];
+  #para: ParaStatistics | undefined;
   #run: Run | undefined;
   #at = 0;
 
@@ -27,6 +29,7 @@ export class Sampler {
     this.#accounts = run.block.accounts;
     this.#last = [];
     this.#retired = [];
+    this.#para = undefined;
     this.#recent = run.looks.map(() => new RecentLooks());
   }
 
@@ -46,6 +49,9 @@ export class Sampler {
     const last = this.#last;
     const lastRetired = this.#retired;
     this.#retired = retired;
+    const para = run.window.para();
+    const paraBefore = this.#para;
+    this.#para = para;
     const interval = now - this.#at;
     this.#last = totals;
     this.#at = now;
@@ -78,7 +84,16 @@ export class Sampler {
         activities: activitiesOf(looks[vcpu]!, part('guestUser') + part('guestKernel'), part('vmm')),
       };
     });
-    const sample: LoadSample = { id: this.#id, time, interval, technique: run.spec.technique ?? 'automatic', vcpus, exits, exitSeconds };
+    const sample: LoadSample = {
+      id: this.#id,
+      time,
+      interval,
+      technique: run.spec.technique ?? 'automatic',
+      vcpus,
+      exits,
+      exitSeconds,
+      ...(para && paraBefore && { para: statisticsSince(para, paraBefore) }),
+    };
     this.history.push(sample);
     if (this.history.length > KEPT) this.history.shift();
     return sample;

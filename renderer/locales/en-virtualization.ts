@@ -185,6 +185,16 @@ export const virtualization = {
       passthrough: 'It would need a driver and an administrator on this computer, which Ringside does without, and an IOMMU.',
     },
   },
+  disks: {
+    add: 'Attach a disk…',
+    file: 'Image file',
+    attach: 'Attach',
+    attached: 'The disk is attached.',
+    attachedAs: 'The disk is attached: the guest sees it as {name}.',
+    detach: 'Detach {path}',
+    detaching: 'The guest is letting go of it…',
+    detached: 'Detached: {path}',
+  },
   hypercalls: {
     title: 'Hypercalls',
     average: 'on average over the span that is shown',

@@ -384,6 +384,7 @@ export const en = {
     },
     serials: 'Serial ports',
     serialsHint: 'A console window each.',
+    serialsHintPara: 'A paravirtualized guest has one console, shown as serial port 1.',
     errorElsewhere: 'This step has a mistake',
     appliesNow: 'applies now',
     appliesRestart: 'after restart',

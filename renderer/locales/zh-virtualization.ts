@@ -171,6 +171,16 @@ export const virtualization: typeof english = {
       passthrough: '需要主机上的驱动程序和管理员权限（Ringside 不使用），以及 IOMMU。',
     },
   },
+  disks: {
+    add: '连接磁盘…',
+    file: '映像文件',
+    attach: '连接',
+    attached: '磁盘已连接。',
+    attachedAs: '磁盘已连接：客户机中为 {name}。',
+    detach: '断开 {path}',
+    detaching: '客户机正在释放…',
+    detached: '已断开：{path}',
+  },
   hypercalls: {
     title: '超级调用',
     average: '所示时间范围内的平均值',

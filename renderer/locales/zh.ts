@@ -381,6 +381,7 @@ export const zh: Messages = {
     },
     serials: '串口数',
     serialsHint: '每个串口有一个控制台窗口。',
+    serialsHintPara: '半虚拟化的客户机只有一个控制台，显示为串口 1。',
     errorElsewhere: '此步骤有错误',
     appliesNow: '立即生效',
     appliesRestart: '重启后生效',

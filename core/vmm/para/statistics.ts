@@ -22,3 +22,20 @@ export interface ParaStatistics {
   /** Requests that were found in a block ring each time that it was looked at and had some. */
   readonly rings: Sizes;
 }
+
+const less = (now: Sizes, before: Sizes): Sizes => now.map((count, i) => count - before[i]!);
+
+/** What came since `before`. Seconds are estimates and may be less than they were: sums over several intervals stay right. */
+export function statisticsSince(now: ParaStatistics, before: ParaStatistics): ParaStatistics {
+  const calls: Record<string, CallCount> = {};
+  for (const [name, { count, batched, seconds }] of Object.entries(now.calls)) {
+    const last = before.calls[name] ?? { count: 0, batched: 0, seconds: 0 };
+    if (count > last.count) calls[name] = { count: count - last.count, batched: batched - last.batched, seconds: seconds - last.seconds };
+  }
+  return {
+    calls,
+    multicalls: less(now.multicalls, before.multicalls),
+    updates: less(now.updates, before.updates),
+    rings: less(now.rings, before.rings),
+  };
+}
