@@ -211,7 +211,7 @@ export const virtualization = {
     pageTableWrites: 'Page-table writes',
     perSecond: '{n} per s',
     hints: {
-      calls: 'What the guest’s kernel asked of the VMM, each entry of a multicall counted',
+      calls: 'What the guest’s kernel asked of the VMM: each entry of a multicall, not the multicall itself',
       exits: 'Each multicall is one exit for all of its entries',
       perExit: 'How many requests one exit serves on average: what batching saves',
       share: 'Of all hypercalls, how many came as an entry of a multicall',

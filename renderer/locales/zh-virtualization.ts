@@ -197,7 +197,7 @@ export const virtualization: typeof english = {
     pageTableWrites: '页表写入',
     perSecond: '{n} 次/秒',
     hints: {
-      calls: '客户机内核对 VMM 的请求，multicall 的每一项都计入',
+      calls: '客户机内核对 VMM 的请求，计入 multicall 的每一项，不计 multicall 本身',
       exits: '一个 multicall 的全部项只需一次退出',
       perExit: '平均一次退出处理多少请求：即批处理所节省的',
       share: '所有超级调用中，作为 multicall 的一项提出的比例',
