@@ -222,7 +222,7 @@ export const virtualization = {
     },
     sizes: {
       multicalls: 'Entries per multicall',
-      updates: 'Entries per mmu_update',
+      updates: 'Entries per mmu_update or mmuext_op',
       rings: 'Requests found in a disk’s ring',
       none: 'None in this span.',
       size: 'Size',

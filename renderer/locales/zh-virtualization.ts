@@ -208,7 +208,7 @@ export const virtualization: typeof english = {
     },
     sizes: {
       multicalls: '每个 multicall 的项数',
-      updates: '每个 mmu_update 的项数',
+      updates: '每个 mmu_update 或 mmuext_op 的项数',
       rings: '在磁盘环中发现的请求数',
       none: '此时间范围内没有。',
       size: '大小',

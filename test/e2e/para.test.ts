@@ -116,11 +116,11 @@ describe.skipIf(CHROMIUM === undefined)('paravirtualization in the app', () => {
     await expect.poll(() => stateOf(page, 'Corner'), SOON).toBe('off');
   });
 
-  describe.skipIf(missing('kernel64general', 'initrd64.gz'))('with Linux', () => {
+  describe.skipIf(missing('kernel64', 'initrd64.gz'))('with Linux', () => {
     it('warns of a serial port that is not there, and shows Linux on hvc0', async () => {
       await page.keyboard.press('Alt+n');
       await source('Kernel');
-      await field('Kernel file').fill(guest('kernel64general'));
+      await field('Kernel file').fill(guest('kernel64'));
       await field('Initial RAM disk').fill(guest('initrd64.gz'));
       await field('Command line').fill('console=ttyS0 quiet panic=-1 checks=0 hold=1');
       await step(/CPU and memory/);
@@ -140,9 +140,9 @@ describe.skipIf(CHROMIUM === undefined)('paravirtualization in the app', () => {
       await expect.poll(() => consoleText(page), BOOTED).toContain('FORKED 600');
       await tab('CPU');
       await call('multicall').waitFor();
-      expect(await call('stack_switch').getByRole('cell').nth(3).innerText()).toMatch(/^(100|9\d)%$/);
+      expect(await call('update_va_mapping').getByRole('cell').nth(3).innerText()).toMatch(/[1-9]/);
       expect(await region('Entries per multicall').getByRole('row').count()).toBeGreaterThan(1);
-      expect(await region('Entries per mmu_update').getByRole('row').count()).toBeGreaterThan(1);
+      expect(await region('Entries per mmu_update or mmuext_op').getByRole('row').count()).toBeGreaterThan(1);
       for (const name of ['mmu_update', 'mmuext_op', 'iret']) expect(await call(name).count(), name).toBe(1);
     });
 

@@ -16,7 +16,7 @@ export type Sizes = readonly number[];
 export interface ParaStatistics {
   /** By name; hypercalls that were not made are absent. */
   readonly calls: Readonly<Record<string, CallCount>>;
-  /** Entries that multicalls had, and lists of mmu_update. */
+  /** Entries that multicalls had, and lists of mmu_update and mmuext_op. */
   readonly multicalls: Sizes;
   readonly updates: Sizes;
   /** Requests that were found in a block ring each time that it was looked at and had some. */
