@@ -14,7 +14,7 @@ export interface Frame {
 
 export function statistics(run: Run, { status, began, cpuBegan, engine, technique }: Frame) {
   const now = monotonic();
-  const { classes, shares, activities, translation, para } = executionOf(run, now);
+  const { classes, shares, activities, translation } = executionOf(run, now);
   const cpu = process.cpuUsage(cpuBegan);
   const vcpus = run.block.accounts.map((account) => account.totals(now));
   const sum = (pick: (total: (typeof vcpus)[number]) => number): number => vcpus.reduce((all, total) => all + pick(total), 0);
@@ -41,7 +41,6 @@ export function statistics(run: Run, { status, began, cpuBegan, engine, techniqu
     shares,
     activities,
     translation,
-    ...(para && { para }),
     exits,
     /** Of the technique para: hypercalls by name, and how many entries lists and rings had. */
     para: run.window.para(),
