@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { emptyTable, NO_OPERATION, type Cost, type LabTable, type Row } from '../host/lab/table.ts';
+import { emptyTable, NO_OPERATION, ratiosOf, type Cost, type LabTable, type Row } from '../host/lab/table.ts';
 import { labMarkdown, labText } from './lab-tables.ts';
 import { markdown, putBetween } from './markdown.ts';
 
@@ -52,11 +52,15 @@ test('what a para guest has no operation for is said, and what came in multicall
           ? [NO_OPERATION, cost(9000, { mmu_update: 64 }), batched]
           : row.costs,
   }));
-  const text = labMarkdown({ ...empty, rows });
+  const text = labMarkdown({ ...empty, rows, ratios: ratiosOf({ ...empty, rows }) });
   expect(text).toContain('| in | 5 (7.5) | not an operation of a para guest | not an operation of a para guest |');
   expect(text).toContain('| exits per operation | full | para, single calls | para, batched | privileged | sensitive |');
   expect(text).toContain('| ptemods | an operation of para guests only | 64 mmu_update | 1 multicall (with 64 mmu_update) | – | – |');
   expect(text).toContain('| in | 0 | not an operation of a para guest | not an operation of a para guest | 1 | 0 |');
+  expect(text).toContain(
+    'Page-table work (ptemods) by single calls takes 10 times the cycles that it takes in multicalls: 64 exits an operation, not 1.',
+  );
+  expect(text).not.toContain('Block reads');
 });
 
 test('a table takes its place in a document, and only its own', () => {

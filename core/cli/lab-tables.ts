@@ -1,6 +1,6 @@
 /** The lab's table as text and as Markdown. */
 import {
-  costOf, exitsOf, NO_OPERATION, type Column, type ColumnName, type Cost, type Entry, type Failure, type LabTable,
+  costOf, exitsOf, NO_OPERATION, type Column, type ColumnName, type Cost, type Entry, type Failure, type LabTable, type Ratio,
 } from '../host/lab/table.ts'; // prettier-ignore
 import { markdown } from './markdown.ts';
 
@@ -80,6 +80,15 @@ function counts({ columns, rows }: LabTable): Part {
 const failures = ({ columns }: LabTable): string[] =>
   columns.flatMap(({ name, failure }) => (failure === undefined ? [] : [`${NAMES[name]}: ${FAILURES[failure]}`]));
 
+const RATIOS: Readonly<Record<Ratio['name'], (times: string, first: string, second: string) => string>> = {
+  batching: (times, first, second) =>
+    `page-table work (ptemods) by single calls takes ${times} times the cycles that it takes in multicalls: ${first} exits an operation, not ${second}`,
+  ring: (times, first, second) =>
+    `block reads one at a time (blkread) take ${times} times the cycles of those in a deep ring (blkreads): ${first} exits a read, not ${second}`,
+};
+const ratios = (table: LabTable): string[] =>
+  table.ratios.map(({ name, times, exits: [first, second] }) => RATIOS[name](number(times), count(first), count(second)));
+
 function aligned({ head, rows }: Part): string {
   const widths = head.map((_, i) => Math.max(...[head, ...rows].map((row) => row[i]!.length)));
   const line = (row: readonly string[]): string =>
@@ -98,6 +107,7 @@ export function labText(table: LabTable): string {
   return [
     aligned(costs(table)),
     ...failures(table),
+    ...ratios(table),
     `Exits per operation:\n${most.map((text) => `  ${text}`).join('\n')}`,
   ].join('\n\n'); // prettier-ignore
 }
@@ -106,6 +116,7 @@ export function labText(table: LabTable): string {
 export function labMarkdown(table: LabTable): string {
   const [left, right] = [costs(table), counts(table)];
   const head = `Measured on ${table.began.slice(0, 10)} on ${table.cpu}, Node ${process.versions.node}, by \`ringside bench techniques\`.`;
-  const why = failures(table).map((text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`);
-  return [head, markdown(left.head, left.rows), ...why, markdown(right.head, right.rows)].join('\n\n');
+  const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  const [why, brings] = [failures(table), ratios(table)].map((texts) => texts.map(sentence));
+  return [head, markdown(left.head, left.rows), ...why!, markdown(right.head, right.rows), ...brings!].join('\n\n');
 }

@@ -55,6 +55,11 @@ export const lab = {
     crash: 'the VM crashed.',
     silent: 'the guest did not answer.',
   },
+  ratio: {
+    batching:
+      'Page-table work (ptemods) by single calls takes {times} times the cycles that it takes in multicalls: {first} exits an operation, not {second}.',
+    ring: 'Block reads one at a time (blkread) take {times} times the cycles of those in a deep ring (blkreads): {first} exits a read, not {second}.',
+  },
   paper: 'Paper, cycles',
   paperColumn: { native: 'Native', software: 'Software VMM', hardware: 'Hardware VMM' },
   scale:

@@ -53,6 +53,10 @@ export const lab = {
     crash: '虚拟机崩溃了。',
     silent: '客户机没有回应。',
   },
+  ratio: {
+    batching: '页表操作（ptemods）用单个调用所需的周期是 multicall 的 {times} 倍：每次操作 {first} 次退出，而不是 {second} 次。',
+    ring: '逐个读磁盘块（blkread）所需的周期是深环（blkreads）的 {times} 倍：每次读 {first} 次退出，而不是 {second} 次。',
+  },
   paper: '论文，周期',
   paperColumn: { native: '原生', software: '软件 VMM', hardware: '硬件 VMM' },
   scale: '条形为对数刻度。十次测量取最快的一次。客户机的 TSC 为 1 GHz，因此它的周期就是它自己时钟的纳秒。',

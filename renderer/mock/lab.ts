@@ -51,6 +51,7 @@ export class MockLab {
         paper: benchmark === 'callret' ? { native: 11, software: 51, hardware: 11 } : {},
         costs: [null, null, null, null, null, null],
       })),
+      ratios: [],
     };
     this.#step(table, 0);
   }
@@ -61,7 +62,12 @@ export class MockLab {
   }
 
   #step(table: LabTable, done: number): void {
-    this.#change(done < NAMES.length ? { running: true, progress: { done, all: NAMES.length }, table } : { running: false, table });
+    const ratios = [{ name: 'batching', times: 3.2, exits: [128, 4] }] as const;
+    this.#change(
+      done < NAMES.length
+        ? { running: true, progress: { done, all: NAMES.length }, table }
+        : { running: false, table: { ...table, ratios } },
+    );
     if (done === NAMES.length) return;
     const devices = NAMES[done] === 'in' || NAMES[done] === 'cr8wr';
     const costs = [

@@ -56,6 +56,9 @@ describe.skipIf(CHROMIUM === undefined)('the technique lab in a browser', () => 
     const [, , , pc, , deep] = await cells('blkreads').allInnerTexts();
     expect(pc).toBe('an operation of para guests only');
     expect(exits(deep!)).toBeLessThan(exits((await cells('blkread').allInnerTexts())[5]!));
+    await lab()
+      .getByText(/by single calls takes [\d.]+ times the cycles .* 128(\.\d)? exits an operation, not 4(\.\d)?\./)
+      .waitFor();
     await lab().getByText('the guest ended in a triple fault before it came to its prompt').waitFor();
   });
 

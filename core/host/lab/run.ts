@@ -5,7 +5,7 @@ import { PARA_SWITCHES } from '../../vmm/para/switches.ts';
 import type { Pool } from '../pool.ts';
 import { GuestFailure, LabGuest, type Counters, type LabTechnique } from './guest.ts';
 import {
-  BENCHMARKS, COLUMNS, emptyTable, NO_OPERATION, type Benchmark, type Column, type ColumnName, type Cost, type Entry, type LabTable, type Row,
+  BENCHMARKS, COLUMNS, emptyTable, NO_OPERATION, ratiosOf, type Benchmark, type Column, type ColumnName, type Cost, type Entry, type LabTable, type Row,
 } from './table.ts'; // prettier-ignore
 
 export interface LabOptions {
@@ -68,7 +68,7 @@ function withCost(table: LabTable, benchmark: Benchmark, column: number, cost: E
   const rows = table.rows.map((row): Row =>
     row.benchmark === benchmark ? { ...row, costs: row.costs.map((old, i) => (i === column ? cost : old)) } : row,
   );
-  return { ...table, rows };
+  return { ...table, rows, ratios: ratiosOf({ ...table, rows }) };
 }
 
 interface Sample {

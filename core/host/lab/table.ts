@@ -65,6 +65,20 @@ export interface LabTable {
   readonly cpu: string;
   readonly columns: readonly Column[];
   readonly rows: readonly Row[];
+  /** What batching and asynchrony bring, as far as both sides are measured. */
+  readonly ratios: readonly Ratio[];
+}
+
+/**
+ * `batching`: page-table work by single calls against multicalls (ptemods). `ring`: block reads one at a time against many in a shared ring (blkread,
+ * blkreads).
+ */
+export interface Ratio {
+  readonly name: 'batching' | 'ring';
+  /** Cycles of the first for one of the second. */
+  readonly times: number;
+  /** Exits per operation of each. */
+  readonly exits: readonly [number, number];
 }
 
 /** What the app shows. */
@@ -102,7 +116,24 @@ export const emptyTable = (cpu: string, columns: readonly ColumnName[] = COLUMNS
   cpu,
   columns: columns.map((name) => ({ name })),
   rows: BENCHMARKS.map((benchmark) => ({ benchmark, paper: PAPER[benchmark], costs: columns.map(() => null) })),
+  ratios: [],
 });
+
+const COMPARED: readonly (readonly [Ratio['name'], ...(readonly [Benchmark, ColumnName])[]])[] = [
+  ['batching', ['ptemods', 'para-single'], ['ptemods', 'para-batched']],
+  ['ring', ['blkread', 'para-batched'], ['blkreads', 'para-batched']],
+];
+
+export function ratiosOf({ columns, rows }: Pick<LabTable, 'columns' | 'rows'>): Ratio[] {
+  return COMPARED.flatMap(([name, ...sides]) => {
+    const [first, second] = sides.map(([benchmark, column]) => {
+      const at = columns.findIndex((one) => one.name === column);
+      return costOf(rows.find((row) => row.benchmark === benchmark)?.costs[at] ?? null);
+    });
+    if (!first || !second || second.cycles === 0) return [];
+    return [{ name, times: first.cycles / second.cycles, exits: [exitsOf(first), exitsOf(second)] }];
+  });
+}
 
 /** All exits of an operation. */
 export const exitsOf = (cost: Cost): number => Object.values(cost.exits).reduce((all, n) => all + n, 0);
