@@ -44,6 +44,7 @@ export function statistics(run: Run, { status, began, cpuBegan, engine, techniqu
     exits,
     /** Of the technique para: hypercalls by name, and how many entries lists and rings had. */
     para: run.window.para(),
+    disks: run.window.disks(),
     vcpus: vcpus.map((total, index) => {
       const { guestUser, guestKernel, vmm, ready, blocked, halted, instructions: retired } = total;
       const { privileged, sensitive } = run.window.retired(index);

@@ -6,6 +6,7 @@ import { parseCpu } from '../spec/models.ts';
 import { CPU_STRIDE, CPUS, Cpu, EVENT_KICK, MIB, Para } from '../state/index.ts';
 import { translationStatistics } from '../translator/statistics.ts';
 import { FULL_SWITCHES } from '../vmm/full/switches.ts';
+import { diskCounts } from '../vmm/para/block/statistics.ts';
 import { PARA_SWITCHES } from '../vmm/para/switches.ts';
 import { paraStatistics } from '../vmm/para/totals.ts';
 import { UserError } from './api.ts';
@@ -25,7 +26,9 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
     throw new UserError(`A VM with ${memoryMiB} MiB of memory cannot be made here: ${why}.`, 'memory');
   }
   const { buffer } = made.memory;
-  const consoles = places(made.layout).consoles.slice(0, spec.serials);
+  const place = places(made.layout);
+  const { vbds } = place.para;
+  const consoles = place.consoles.slice(0, spec.serials);
   for (const { output, input } of consoles) {
     new Ring(buffer, output, OUTPUT_RING).reset();
     new Ring(buffer, input, INPUT_RING).reset();
@@ -59,6 +62,7 @@ export function makeMemory(spec: MachineSpec): { memory: WebAssembly.Memory; win
       translation: () => translationStatistics(buffer),
       posted: () => para !== 0 && Atomics.load(words, (para + Para.offsets.anyPosted) >> 2) !== 0,
       para: () => paraStatistics(buffer, spec.vcpus),
+      disks: () => (para === 0 ? undefined : diskCounts(buffer, vbds)),
       kick(cpu) {
         Atomics.or(words, (CPUS + cpu * CPU_STRIDE + Cpu.offsets.event) >> 2, EVENT_KICK);
       },

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Dispatcher } from '../scheduler/dispatcher.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import { BLOCKED, HALTED, READY } from '../vmm/account.ts';
+import type { DiskCount } from '../vmm/para/block/statistics.ts';
 import type { ParaStatistics } from '../vmm/para/statistics.ts';
 import { noLooks, type Looks, type Watched } from './activity.ts';
 import { UserError, type Disk, type TranslationStatistics } from './api.ts';
@@ -30,6 +31,8 @@ export interface MachineWindow {
   posted(): boolean;
   /** Of the technique `para`: since it was switched on. */
   para(): ParaStatistics | undefined;
+  /** Of its block devices, by name. */
+  disks(): Readonly<Record<string, DiskCount>> | undefined;
 }
 
 /** What a vCPU's engine counts beside instructions. */

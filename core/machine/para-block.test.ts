@@ -4,7 +4,10 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PGT_l1_page_table, PGT_writable_page } from '../state/index.ts';
 import { GTF_readonly, GTF_reading, GTF_writing } from '../vmm/para/grants.ts';
+import { diskCounts } from '../vmm/para/block/statistics.ts';
 import * as xs from '../vmm/para/xenstore/wire.ts';
+import { attachMachine } from './create.ts';
+import { places } from './places.ts';
 import { DATA, ParaFixture, sectorsOf } from './para-devices-fixture.ts';
 
 const READ = 0;
@@ -87,6 +90,8 @@ describe('a block device', () => {
     const file = path.join(folder, 'disk.img');
     expect([...sectorsOf(file, 2, 4)].filter((_, i) => i % 512 === 0)).toEqual([3, 0xaa, 0xaa, 6]);
     expect(run(guest, port, request(FLUSH, 9, 0, []))).toEqual([[9, FLUSH, OKAY]]);
+    const counts = { reads: 1, writes: 1, flushes: 1, errors: 0, bytes: 2048, notifications: 3, events: 3 };
+    expect(diskCounts(guest.buffer, places(attachMachine(guest.memory).layout).para.vbds)).toEqual({ xvda: counts });
     // Nothing stays in use.
     expect([guest.flags(20), guest.flags(21), guest.busy(guest.frame(DATA)), guest.busy(guest.frame(DATA + 2))]).toEqual([1, 5, 0, 0]);
   });

@@ -53,6 +53,10 @@ export class FakeWindow implements MachineWindow {
     return data;
   }
 
+  disks() {
+    return undefined;
+  }
+
   posted(): boolean {
     return false;
   }

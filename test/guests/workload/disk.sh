@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # PID 1 of a guest with block devices of its own. With an empty disk: makes a file system, writes 100 MB, and starts again; with that file system:
-# compares what is there with its checksum. Then `plug=1` waits for a second disk to come and go, `reads=1` measures reads; and it powers off.
+# compares what is there with its checksum. Then `plug=1` waits for a second disk to come and go, `reads=N` measures reads with N in flight; and it powers off.
 PATH=/bin
 /bin/busybox --install -s /bin
 mkdir -p /proc /sys /dev /tmp /mnt
@@ -54,6 +54,6 @@ if [ "$plug" = 1 ]; then
   until_true [ -b /dev/xvdb ] && echo "PLUG-SUM $(md5sum </dev/xvdb) $(cat /sys/block/xvdb/ro)"
   until_true gone /sys/block/xvdb && echo PLUG-GONE
 fi
-[ "$reads" = 1 ] && /reads /dev/xvda
+[ "$reads" = 0 ] || /reads /dev/xvda "$reads"
 echo GUEST-DONE
 end poweroff

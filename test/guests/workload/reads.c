@@ -1,4 +1,4 @@
-/* reads DEVICE [COUNT]: COUNT reads of 4 KiB at scattered places, past the page cache: one at a time, and 32 in flight. A line each:
+/* reads DEVICE DEPTH [COUNT]: COUNT reads of 4 KiB at scattered places, past the page cache, DEPTH (at most 32) in flight. Says
    READS depth=N count=N us=N sum=N. By Linux's asynchronous I/O (io_submit), which needs no library. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -72,15 +72,15 @@ static void run(int fd, uint64_t blocks, unsigned count, unsigned depth) {
 }
 
 int main(int argc, char **argv) {
-  unsigned count = argc > 2 ? strtoul(argv[2], NULL, 0) : 4096;
+  unsigned depth = argc > 2 ? strtoul(argv[2], NULL, 0) : 1, count = argc > 3 ? strtoul(argv[3], NULL, 0) : 4096;
   uint64_t bytes = 0;
-  int fd = argc > 1 ? open(argv[1], O_RDONLY | O_DIRECT) : -1;
+  int fd = argc > 1 && depth > 0 && depth <= MOST ? open(argv[1], O_RDONLY | O_DIRECT) : -1;
   if (fd < 0 || ioctl(fd, BLKGETSIZE64, &bytes) < 0) {
     perror("reads");
     return 1;
   }
   for (int i = 0; i < MOST; i++)
     if (posix_memalign((void **)&buffers[i], SIZE, SIZE)) return 1;
-  for (unsigned depth = 1; depth <= MOST; depth *= MOST) run(fd, bytes / SIZE, count, depth);
+  run(fd, bytes / SIZE, count, depth);
   return 0;
 }
