@@ -35,11 +35,13 @@ export const TLB_USER_ALIGNED = 3;
 export const TLB_MODES = 4;
 
 /** The page-directory entries of so many regions of 2 MiB (4 MiB with 32-bit paging) are remembered. */
-export const TLB_DIRECTORIES = 32;
+export const TLB_DIRECTORIES = 256;
+/** Bits 2..20 of `TlbDirectory.tag`. */
+export const TLB_EPOCHS = 1 << 19;
 
 /**
- * A paging-structure cache (SDM vol. 3A, 4.10.3): `tag` is the region's linear address plus 1, or 0; `entry` its page-directory entry, which refers
- * to a page table, with the rights of all levels down to it.
+ * A paging-structure cache (SDM vol. 3A, 4.10.3): `tag` is the region's linear address, in its lower bits 1, and from bit 2 on `Tlb.epochs` when the entry was made; `entry`
+ * its page-directory entry, which refers to a page table, with the rights of all levels down to it.
  */
 export const TlbDirectory = struct('TlbDirectory', { tag: 'u64', entry: 'u64' });
 
@@ -66,4 +68,6 @@ export const Tlb = struct('Tlb', {
   supervisorCode: 'u32',
   /** 1 once an entry of a 1 GiB page has been filled in since the last full flush. */
   huge: 'u32',
+  /** How often all directories were forgotten that are for addresses in the lower half of the address space, and in the upper; below TLB_EPOCHS. */
+  epochs: ['u32', 2],
 });

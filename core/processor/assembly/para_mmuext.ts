@@ -12,7 +12,7 @@ import {
   PGT_writable_page,
 } from './layout';
 import { invalidateCode } from './codepages';
-import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, dropType, flushAll, flushChanged, flushEverywhere, forgetTables, frameAddress, isGuests, lockPara, pageInfo, takeType, unlockPara } from './para_pages';
+import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, dropType, flushAll, flushChanged, flushEverywhere, frameAddress, isGuests, lockPara, pageInfo, takeType, unlockPara } from './para_pages';
 import { replaceBase } from './para_start';
 import { beginList, endList, itemAt, portionOf } from './para_update';
 import { invalidatePage } from './tlb';
@@ -110,7 +110,6 @@ function operateOnFrame(cpu: usize, command: u32, frame: u32, source: u32): i32 
   if (command == MMUEXT_UNPIN_TABLE) {
     if (!isGuests(frame) || !load<u8>(pageInfo(frame), PAGEINFO_pinned)) return -EINVAL;
     store<u8>(pageInfo(frame), 0, PAGEINFO_pinned);
-    forgetTables(cpu);
     dropType(cpu, frame);
     return 0;
   }

@@ -54,7 +54,7 @@ import { invalidateCode } from './codepages';
 import { domain } from './para';
 import { validateDescriptors } from './para_descriptors';
 import { invalidateTable, validateTable } from './para_tables';
-import { clearEntry, fence, flushTlb, forgetDirectories, frameOf, isOpen, tlbBase, vcpuOf } from './tlb';
+import { clearEntry, fence, flushTlb, forgetDirectories, forgetDirectoriesOf, frameOf, isOpen, tlbBase, vcpuOf } from './tlb';
 
 /** errno.h, as results have them. */
 export const EPERM: i32 = 1;
@@ -158,12 +158,10 @@ function flushOther(cpu: usize, other: usize): void {
   }
 }
 
-/**
- * No walk goes on from a page table that it remembers: something that referred to page tables does not any more. To be called after that was stored, and before the tables
- * may become something else.
- */
-export function forgetTables(cpu: usize): void {
-  forgetDirectories(tlbBase(cpu));
+/** No walk goes on from the page table of `info`, which is to become something else. Nothing refers to it any more. */
+function forgetTable(cpu: usize, info: usize): void {
+  if (load<u32>(info, PAGEINFO_place) == 0) forgetDirectoriesOf(tlbBase(cpu), 0);
+  else forgetDirectories(tlbBase(cpu));
   for (let i: u32 = 0; i < load<u32>(0, CONTROL_vcpus); i++) if (vcpuAt(i) != cpu) flushOther(cpu, vcpuAt(i));
 }
 
@@ -337,6 +335,7 @@ export function dropType(cpu: usize, frame: u32): void {
   if (count != 0) return;
   const type = <u32>load<u8>(info, PAGEINFO_type);
   if (type == PGT_writable_page) return;
+  if (type == PGT_l1_page_table) forgetTable(cpu, info);
   store<u8>(info, <u8>PGT_none, PAGEINFO_type);
   store<u32>(info, 0, PAGEINFO_place);
   if (type >= PGT_l1_page_table && type <= PGT_l4_page_table) invalidateTable(cpu, frame, type);
@@ -371,7 +370,6 @@ export function getPageType(cpu: usize, frame: u32, type: u32): bool {
 /** Gives back what `getPageType` took. */
 export function putPageType(cpu: usize, frame: u32): void {
   lockPara(cpu);
-  if (load<u8>(pageInfo(frame), PAGEINFO_type) <= <u8>PGT_l4_page_table) forgetTables(cpu);
   dropType(cpu, frame);
   unlockPara();
 }

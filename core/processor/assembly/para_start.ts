@@ -1,6 +1,6 @@
 /** Paravirtualization: the first page table of a domain, and those in use. */
 import { CPU_cr3, CPU_para, PAGEINFO_pinned, PARAVCPU_kernelCr3, PGT_l4_page_table } from './layout';
-import { EINVAL, dropType, forgetTables, lockPara, pageInfo, takeType, unlockPara } from './para_pages';
+import { EINVAL, dropType, lockPara, pageInfo, takeType, unlockPara } from './para_pages';
 
 /**
  * Before the first instruction of a domain, whose memory and registers the loader has prepared: validates the page tables that `ParaVcpu.kernelCr3` refers to. They are pinned,
@@ -25,9 +25,6 @@ export function replaceBase(cpu: usize, field: usize, frame: u32): bool {
   const before = <u32>(load<u64>(cpu + CPU_para + field) >>> 12);
   if (frame != 0 && !takeType(cpu, frame, PGT_l4_page_table)) return false;
   store<u64>(cpu + CPU_para + field, (<u64>frame) << 12);
-  if (before != 0) {
-    forgetTables(cpu);
-    dropType(cpu, before);
-  }
+  if (before != 0) dropType(cpu, before);
   return true;
 }

@@ -22,7 +22,7 @@ import {
 } from './layout';
 import { invalidateCode } from './codepages';
 import { domain } from './para';
-import { EINVAL, dropPage, dropType, forgetTables, frameAddress, isMappable, pageInfo, stampFrame, takePage, takeType } from './para_pages';
+import { EINVAL, dropPage, dropType, frameAddress, isMappable, pageInfo, stampFrame, takePage, takeType } from './para_pages';
 import { forgetPage } from './tlb';
 
 const P: u64 = 1;
@@ -183,10 +183,7 @@ export function changeEntry(cpu: usize, at: usize, level: u32, value: u64, prese
   storeEntry(at, before, entry, preserve);
   if (before & P && (before & ~entry) | ((before ^ entry) & ~GRANTS)) forgetEntry(cpu, at, level, before);
   if (same) return 0;
-  if (before & P) {
-    if (upper) forgetTables(cpu);
-    dropEntry(cpu, before, level);
-  }
+  if (before & P) dropEntry(cpu, before, level);
   if (upper && entry & P) {
     const frame = <u32>(at - load<u32>(0, CONTROL_ram)) >>> 12;
     setPlace(<u32>((entry & ADDRESS) >>> 12), level - 1, placeBelow(load<u32>(pageInfo(frame), PAGEINFO_place), level, index));

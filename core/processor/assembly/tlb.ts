@@ -35,6 +35,7 @@ import {
   TLBLIST_numbers,
   TLB_DIRECTORIES,
   TLB_EMPTY,
+  TLB_EPOCHS,
   TLB_ENTRIES,
   TLB_ENTRY_SHIFT,
   TLB_FILTER,
@@ -47,6 +48,7 @@ import {
   TLB_USER,
   TLB_USER_ALIGNED,
   TLB_directories,
+  TLB_epochs,
   TLB_globals,
   TLB_huge,
   TLB_large,
@@ -293,34 +295,63 @@ export function twin(cpu: usize, mode: u32, page: u64): usize {
 
 // -- page-directory entries
 
+/** Where the entry for a region is, if there is one. In a para VM kernel and programs have different ones: bit 1 of `region` says whose it is. */
 // @ts-ignore: decorator
 @inline
-function directory(cpu: usize, region: u64): usize {
+function directory(base: usize, region: u64): usize {
   // Regions of 4 MiB take every other place, which is good enough.
-  return tlbBase(cpu) + TLB_directories + (<usize>(region >>> 21) & (TLB_DIRECTORIES - 1)) * TLBDIRECTORY_SIZE;
+  const place = (<u32>(region >>> 21) + ((<u32>region & 2) << 6)) & (TLB_DIRECTORIES - 1);
+  return base + TLB_directories + <usize>place * TLBDIRECTORY_SIZE;
+}
+
+/** Address of the epoch of the half of the address space in which `region` is. */
+// @ts-ignore: decorator
+@inline
+function epochOf(base: usize, region: u64): usize {
+  return base + TLB_epochs + (<usize>(region >>> 63) << 2);
+}
+
+// @ts-ignore: decorator
+@inline
+function directoryTag(base: usize, region: u64): u64 {
+  return region + 1 + (<u64>load<u32>(epochOf(base, region)) << 2);
 }
 
 /** The page-directory entry for the region at linear address `region` with the rights of the levels above it, if it is remembered; else 0. */
 // @ts-ignore: decorator
 @inline
 export function knownDirectory(cpu: usize, region: u64): u64 {
-  const at = directory(cpu, region);
-  return load<u64>(at, TLBDIRECTORY_tag) == region + 1 ? load<u64>(at, TLBDIRECTORY_entry) : 0;
+  const base = tlbBase(cpu);
+  const at = directory(base, region);
+  return load<u64>(at, TLBDIRECTORY_tag) == directoryTag(base, region) ? load<u64>(at, TLBDIRECTORY_entry) : 0;
 }
 
 /** Remembers a page-directory entry that was just used, accessed bits and all. */
 // @ts-ignore: decorator
 @inline
 export function rememberDirectory(cpu: usize, region: u64, entry: u64): void {
-  const at = directory(cpu, region);
-  store<u64>(at, region + 1, TLBDIRECTORY_tag);
+  const base = tlbBase(cpu);
+  const at = directory(base, region);
+  store<u64>(at, directoryTag(base, region), TLBDIRECTORY_tag);
   store<u64>(at, entry, TLBDIRECTORY_entry);
+}
+
+/** Forgets those of the half of the address space in which `linear` is. */
+export function forgetDirectoriesOf(base: usize, linear: u64): void {
+  const at = epochOf(base, linear);
+  const epoch = load<u32>(at) + 1;
+  if (epoch < TLB_EPOCHS) store<u32>(at, epoch);
+  else {
+    // The first epoch again: nothing is left of what there was in it.
+    store<u32>(at, 0);
+    memory.fill(base + TLB_directories, 0, TLB_DIRECTORIES * TLBDIRECTORY_SIZE);
+  }
 }
 
 /** INVLPG, whatever its operand, and loads of CR3 forget all of them (4.10.4.1). */
 export function forgetDirectories(base: usize): void {
-  const end = base + TLB_directories + TLB_DIRECTORIES * TLBDIRECTORY_SIZE;
-  for (let at = base + TLB_directories; at < end; at += TLBDIRECTORY_SIZE) store<u64>(at, 0, TLBDIRECTORY_tag);
+  forgetDirectoriesOf(base, 0);
+  forgetDirectoriesOf(base, -1);
 }
 
 // -- flushes
@@ -346,7 +377,9 @@ export function flushTlb(cpu: usize, keepGlobal: bool): void {
   const base = tlbBase(cpu);
   const activity = load<u32>(cpu, CPU_activity);
   store<u32>(cpu, ACTIVITY_MMU, CPU_activity);
-  forgetDirectories(base);
+  forgetDirectoriesOf(base, 0);
+  // What a para VM's kernel has in the upper half is kept (para_pages.ts).
+  if (!keepGlobal || !isPara()) forgetDirectoriesOf(base, -1);
   flushList(base, FRAME_LOCAL, keepGlobal);
   if (!keepGlobal) {
     flushList(base, FRAME_GLOBAL, false);

@@ -181,7 +181,9 @@ class Checker {
       for (let i = 0; i < TLB_ENTRIES * TLB_MODES; i++) this.#entry(tlb + i * TlbEntry.size, at);
       for (let i = 0; i < TLB_DIRECTORIES; i++) {
         const entry = (tlb + Tlb.offsets.directories + i * TlbDirectory.size) >>> 2;
-        if (this.#words[entry] === 0) continue;
+        // One of an epoch that is over, or none.
+        const epoch = this.#words[(tlb + Tlb.offsets.epochs + 4 * (this.#words[entry + 1]! >>> 31)) >>> 2]!;
+        if ((this.#words[entry]! & 0x1f_fffd) !== epoch * 4 + 1) continue;
         const table = this.#words[entry + (TlbDirectory.offsets.entry >>> 2)]! >>> 12;
         if (!this.#walked[table] || this.#type(table) !== PGT_l1_page_table)
           this.#say(`a page-directory entry that is remembered refers to frame ${table}`);
