@@ -4,7 +4,7 @@ import { i32, i64, type Expr, type Label, type LocalRef } from '../wasm/index.ts
 import { Crossings } from './crossing.ts';
 import { TranslatorEmitter } from './emitter/emitter.ts';
 import type { Frame } from './emitter/frame.ts';
-import { covers, either, UNKNOWN, type Known } from './flags.ts';
+import { covers, either, type Known } from './flags.ts';
 import { AT_ENTRY, foretell } from './flagflow.ts';
 import { isRouter, successors, type Instruction, type Node, type Region, type Router } from './region.ts';
 import { perfectHash } from './router.ts';
@@ -130,7 +130,8 @@ export function emitFlow(region: Region, view: DataView, machine: Machine, local
   const emitNode = (n: number, follower: number | undefined): void => {
     const node = nodes[n]!;
     current = node;
-    e.known = entered[n] ?? UNKNOWN;
+    // A way that leads here may not have been emitted: its condition was known never to hold.
+    e.known = entered[n] ?? foretold.known[n]!;
     if (isRouter(node)) return emitRouter(node);
     let executed = 0;
     if (positionOf(node) > 0) f.set(budget, i32.add(budget, i32.const(positionOf(node))));

@@ -117,3 +117,20 @@ it('carry under a condition, after flags that were changed under a condition', (
   const outcome = new Pair(modules).run(program({ name: '', bits: 64, code: '3cac 6641d3c8 d2d0 e9f3ffffff', pace: { most: 1000 } }));
   expect(outcome!.differences).toEqual([]);
 });
+
+it('a loop with a block that no way leads to, its condition being known never to hold', () => {
+  const pair = new Pair(modules);
+  // call f; jmp e; .. f: sbb ah, 0x80; pextrw ecx, xmm4, 0x4d; and ecx, ecx; jb r; setl al; in the next page r: ret; e: jmp 0x10000
+  const gap = '90'.repeat(0xfee - 10);
+  const code = `e8e90f0000 e9fa0f0000 ${gap} 80dc80 660fc5cc4d 21c9 0f8203000000 0f9cc0 c20000 e9f7efffff`;
+  const outcome = pair.run(
+    program({
+      name: '',
+      bits: 32,
+      code,
+      settings: { pae: true, cr0: 0x80000033, cr4: 0x620 },
+      pace: { revisit: 16, turn: 100_000, most: 3000 },
+    }),
+  );
+  expect(outcome!.differences).toEqual([]);
+});

@@ -95,7 +95,8 @@ export class Pair {
     const outcome = (found: readonly string[]): Outcome => ({
       differences: found,
       retired: tested.retired,
-      events: tested.view.getUint32(tested.ram + P.EVENTS, true),
+      // The program may have written over the kernel's count.
+      events: Math.min(tested.view.getUint32(tested.ram + P.EVENTS, true), tested.retired),
       stops,
       exits: Array.from({ length: VMM_EXITS }, (_, reason) => tested.state.exits.get(reason)).reduce((sum, n) => sum + n, 0),
       exit: tested.exit,
