@@ -6,6 +6,7 @@ import { engineModules, pcpuModule } from '../host/assets.ts';
 import { causeOf } from '../host/cause.ts';
 import { compilerModule } from '../host/compiler.ts';
 import { runLab } from '../host/lab/run.ts';
+import { ioModule } from '../host/io.ts';
 import { makeMemory } from '../host/machine.ts';
 import { policyOf } from '../host/policies.ts';
 import { Pool } from '../host/pool.ts';
@@ -34,6 +35,7 @@ export async function benchCommand(args: string[]): Promise<number> {
     modules: await engineModules(),
     memory: makeMemory,
     compiler: compilerModule(),
+    io: ioModule(),
   });
   try {
     const table = await runLab({
