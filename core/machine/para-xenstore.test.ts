@@ -116,7 +116,7 @@ test('what a guest may have is bounded', () => {
   const guest = new ParaFixture();
   expect(guest.say(XS_WRITE, `data/long\0${'x'.repeat(2049)}`)).toBe('ENOSPC|');
   let answer = 'OK|';
-  for (let i = 0; answer === 'OK|' && i < 2000; i++) answer = guest.say(XS_WRITE, `data/${i}\0${'\x01'.repeat(1000)}`);
+  for (let i = 0; answer === 'OK|' && i < 2000; i++) answer = guest.say(XS_WRITE, `data/${i}\0${'x'.repeat(2000)}`);
   expect(answer).toBe('ENOSPC|');
   answer = 'OK|';
   for (let i = 0; answer === 'OK|' && i < 2000; i++) answer = guest.say(XS_WATCH, `data\0${i}\0`);
@@ -124,6 +124,26 @@ test('what a guest may have is bounded', () => {
   answer = '1|';
   for (let i = 0; /^\d/.test(answer) && i < 2000; i++) answer = guest.say(START, '\0');
   expect(answer).toBe('ENOSPC|');
+});
+
+test('a store that is as full as a guest can make it has its place', () => {
+  const guest = new ParaFixture();
+  const value = '\x01\xff"\\'.repeat(500);
+  const fill = (where: string, transaction: number): number => {
+    let i = 0;
+    while (i < 200 && guest.say(XS_WRITE, `data/${where}${i}\0${value}`, transaction) === 'OK|') i++;
+    return i;
+  };
+  for (let i = 0; i < 12; i++) guest.say(XS_WATCH, `data/${'p'.repeat(2900)}\0${i}\0`);
+  expect(fill('n', 0)).toBeGreaterThan(40);
+  guest.say(XS_RM, 'data/n0\0');
+  let inTransactions = 0;
+  for (let i = 0; i < 10; i++) inTransactions += fill(`t${i}`, Number.parseInt(guest.say(START, '\0')));
+  expect(inTransactions).toBeGreaterThan(0);
+  const id = Number.parseInt(guest.say(START, '\0'));
+  for (let i = 0; i < 20; i++) guest.say(XS_WRITE, `data/n1\0${i}`, id || 1);
+  // Every byte is what it was, also for another thread.
+  expect(guest.another().say(XS_READ, 'data/n2\0')).toBe(value);
 });
 
 test.each([

@@ -34,8 +34,19 @@ interface Written {
 
 const WATCHES_MAX = 128;
 const TRANSACTIONS_MAX = 10;
+/** Characters of watches' paths and tokens together, and of what transactions have changed. */
+const WATCHED_MAX = 24 << 10;
+const CHANGED_MAX = 64 << 10;
 /** Characters that wait for room in the ring: a guest that has so many waiting has no more watches told to it. */
 const OUTPUT_MAX = 32 << 10;
+
+/** JSON takes six bytes for a control character, which are any bytes here: they are written down as others, which take two. */
+const plain = (_key: string, value: unknown): unknown =>
+  typeof value === 'string' ? value.replaceAll(/[\x00-\x1f"\\]/g, (c) => String.fromCharCode(c.charCodeAt(0) + 0x100)) : value;
+const original = (_key: string, value: unknown): unknown =>
+  typeof value === 'string' ? value.replaceAll(/[\u0100-\u01ff]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0x100)) : value;
+
+const WRITES = new Set([xs.XS_WRITE, xs.XS_MKDIR, xs.XS_RM, xs.XS_SET_PERMS]);
 
 export class Store {
   /** The domain that asks through the ring, and its directory. */
@@ -56,7 +67,7 @@ export class Store {
   constructor(domain: number, written?: string) {
     this.domain = domain;
     this.home = `/local/domain/${domain}`;
-    const from = written === undefined ? undefined : (JSON.parse(written) as Written);
+    const from = written === undefined ? undefined : (JSON.parse(written, original) as Written);
     this.#tree = new Tree(from?.nodes ?? []);
     this.#generation = from?.generation ?? 0;
     this.#watches = [...(from?.watches ?? [])];
@@ -88,7 +99,7 @@ export class Store {
       input: this.input,
       output: this.output,
     };
-    return JSON.stringify(written);
+    return JSON.stringify(written, plain);
   }
 
   // -- the VMM's own requests: those of domain 0
@@ -139,7 +150,7 @@ export class Store {
   #do({ type, transaction, payload }: xs.Message): [payload: string, after?: () => void] {
     const { domain } = this;
     if (type === xs.XS_TRANSACTION_END) return this.#end(transaction, payload);
-    const tree = this.#view(transaction);
+    const tree = this.#view(transaction, WRITES.has(type));
     const parts = payload.split('\0');
     const path = (): string => this.#path(parts[0]!);
     const OK = 'OK\0';
@@ -225,10 +236,16 @@ export class Store {
     return ['OK\0'];
   }
 
-  #view(id: number): Tree {
+  /** What a request sees; `writes`: it may change it. */
+  #view(id: number, writes: boolean): Tree {
     if (id === 0) return this.#tree;
     const transaction = this.#transactions.get(id);
     if (!transaction) throw new StoreError('ENOENT');
+    if (writes) {
+      let changed = 0;
+      for (const { tree } of this.#transactions.values()) changed += tree.size;
+      if (changed > CHANGED_MAX) throw new StoreError('ENOSPC');
+    }
     return transaction.tree;
   }
 
@@ -259,7 +276,8 @@ export class Store {
     if (token === undefined || token.length > xs.XENSTORE_REL_PATH_MAX) throw new StoreError('EINVAL');
     const path = this.#watched(text);
     if (this.#watches.some((watch) => watch.path === path && watch.token === token)) throw new StoreError('EEXIST');
-    if (this.#watches.length >= WATCHES_MAX) throw new StoreError('ENOSPC');
+    const watched = this.#watches.reduce((all, watch) => all + watch.path.length + watch.token.length, path.length + token.length);
+    if (this.#watches.length >= WATCHES_MAX || watched > WATCHED_MAX) throw new StoreError('ENOSPC');
     const watch = { path, token, relative: !/^[/@]/.test(text) };
     this.#watches.push(watch);
     return () => this.#event(watch, path);

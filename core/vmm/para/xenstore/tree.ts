@@ -49,6 +49,13 @@ export class Tree {
     if (!under && !this.#nodes.has('/')) this.#nodes.set('/', { value: '', perms: ['n0'] });
   }
 
+  /** Characters of what this view holds itself. */
+  get size(): number {
+    let size = 0;
+    for (const [path, node] of this.#nodes) size += path.length + (node?.value.length ?? 0);
+    return size;
+  }
+
   get entries(): readonly (readonly [string, Node | undefined])[] {
     return [...this.#nodes];
   }
@@ -112,7 +119,7 @@ export class Tree {
     if (!allows(node, domain, 'w')) throw new StoreError('EACCES');
     for (const other of this.#paths()) if (isBelow(other, path)) this.#drop(other);
     this.#drop(path);
-    this.changes.push([path, true]);
+    this.#note(path, true);
   }
 
   /** The owner's right; only domain 0 gives a node away. */
@@ -135,7 +142,14 @@ export class Tree {
 
   #set(path: string, node: Node): void {
     this.#nodes.set(path, node);
-    this.changes.push([path, false]);
+    this.#note(path, false);
+  }
+
+  /** Each change is told once, by when it was last made. */
+  #note(path: string, removed: boolean): void {
+    const before = this.changes.findIndex((change) => change[0] === path && change[1] === removed);
+    if (before >= 0) this.changes.splice(before, 1);
+    this.changes.push([path, removed]);
   }
 
   #drop(path: string): void {
