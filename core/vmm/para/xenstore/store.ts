@@ -42,7 +42,7 @@ const OUTPUT_MAX = 32 << 10;
 
 /** JSON takes six bytes for a control character, which are any bytes here: they are written down as others, which take two. */
 const plain = (_key: string, value: unknown): unknown =>
-  typeof value === 'string' ? value.replaceAll(/[\x00-\x1f"\\]/g, (c) => String.fromCharCode(c.charCodeAt(0) + 0x100)) : value;
+  typeof value === 'string' ? value.replaceAll(/[^ !#-[\]-\u00ff]/g, (c) => String.fromCharCode(c.charCodeAt(0) + 0x100)) : value;
 const original = (_key: string, value: unknown): unknown =>
   typeof value === 'string' ? value.replaceAll(/[\u0100-\u01ff]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0x100)) : value;
 
