@@ -26,7 +26,7 @@ import { crash, domain, isParaKernel } from './para';
 import { mmuextOp } from './para_mmuext';
 import { bounceSystemCall, deliverEvent, paraIret } from './para_entry';
 import { isTimed } from './monitor';
-import { EFAULT, EINVAL, ENOSYS } from './para_pages';
+import { EFAULT, EINVAL, ENOSYS, ESRCH } from './para_pages';
 import {
   callbackOp,
   fpuTaskswitch,
@@ -39,7 +39,7 @@ import {
   stackSwitch,
   updateDescriptor,
 } from './para_state';
-import { PREEMPTED, mmuUpdate, updateVaMapping } from './para_update';
+import { DOMID_GUEST, DOMID_SELF, PREEMPTED, mmuUpdate, updateVaMapping } from './para_update';
 import { copyKernel } from './para_walk';
 
 const PARA: usize = CPU_para;
@@ -68,6 +68,7 @@ const UPDATE_DESCRIPTOR: u32 = 10;
 const MULTICALL: u32 = 13;
 const UPDATE_VA_MAPPING: u32 = 14;
 const XEN_VERSION: u32 = 17;
+const UPDATE_VA_MAPPING_OTHERDOMAIN: u32 = 22;
 const IRET: u32 = 23;
 const SET_SEGMENT_BASE: u32 = 25;
 const MMUEXT_OP: u32 = 26;
@@ -178,6 +179,8 @@ function perform(cpu: usize, number: u32, a: u64, b: u64, c: u64, d: u64, e: u64
       return multicall(cpu, a, <u32>b);
     case UPDATE_VA_MAPPING:
       return updateVaMapping(cpu, a, b, c);
+    case UPDATE_VA_MAPPING_OTHERDOMAIN:
+      return <u32>d == DOMID_SELF || <u32>d == DOMID_GUEST ? updateVaMapping(cpu, a, b, c) : -ESRCH;
     case XEN_VERSION:
       if (<u32>a == 0) return VERSION;
       break;

@@ -173,7 +173,13 @@ function bounce(cpu: usize, target: u64, how: u32, flags: u32, error: u32): void
 /** Hands an exception, or an interrupt that a program asked for (`software`: by INT n, which the entry must permit), to the guest's kernel. */
 export function deliverTrap(cpu: usize, vector: u32, software: bool, flags: u32, hasError: bool, error: u32): void {
   if ((vector == VECTOR_UD && emulatePrefixed(cpu)) || (vector == VECTOR_GP && emulateInterruptFlag(cpu))) return;
-  if (vector == VECTOR_NMI) return bounce(cpu, load<u64>(cpu, PARA + PARAVCPU_nmiCallback), MASKING, flags, 0);
+  if (vector == VECTOR_NMI) {
+    const target = load<u64>(cpu, PARA + PARAVCPU_nmiCallback);
+    // Without a callback there are none.
+    if (target == 0) store<u32>(cpu, 0, CPU_nmiBlocked);
+    else bounce(cpu, target, MASKING, flags, 0);
+    return;
+  }
   const trap = cpu + PARA + PARAVCPU_traps + <usize>vector * TRAPINFO_SIZE;
   const kind = <u32>load<u8>(trap, TRAPINFO_flags);
   if (software && vector != VECTOR_BP && vector != VECTOR_OF && (kind & TI_DPL) != 3 && !isParaKernel(cpu)) generalProtection(cpu, (vector << 3) | 2);

@@ -40,8 +40,8 @@ export const PREEMPTED: i64 = 0x1_0000_0000;
 const PORTION: u32 = 512;
 
 /** Of the guest (core/vmm/para/shared.ts). */
-const DOMID_GUEST: u32 = 1;
-const DOMID_SELF: u32 = 0x7ff0;
+export const DOMID_GUEST: u32 = 1;
+export const DOMID_SELF: u32 = 0x7ff0;
 const DOMID_IO: u32 = 0x7ff1;
 const DOMID_XEN: u32 = 0x7ff2;
 

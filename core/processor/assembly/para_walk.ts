@@ -115,7 +115,7 @@ export function walkPara(cpu: usize, linear: u64, access: u32, mode: u32): u32 {
   const rights = combine(directory, page);
   const frame = (page & ADDRESS) >>> 12;
   if (frame >= frames) return walkFault(cpu, linear, access, mode, 0);
-  let flags: u32 = <i64>linear < 0 ? WALK_GLOBAL : 0;
+  let flags: u32 = <i64>linear < 0 && mode != TLB_USER ? WALK_GLOBAL : 0;
   if (rights & RW) flags |= WALK_WRITE;
   if (rights & US) flags |= WALK_USER;
   if (rights & XD) flags |= WALK_NO_EXECUTE;

@@ -101,9 +101,9 @@ export function sysexit(cpu: usize, record: usize): void {
 
 /** 0F 05. */
 export function syscall(cpu: usize, record: usize): void {
-  if (isPara()) return paraSystemCall(cpu);
   const from64 = load<u32>(cpu, CPU_codeSize) == CODE_64;
   if (!(load<u64>(cpu, CPU_efer) & EFER_SCE) || (!from64 && !isAmd(cpu)) || !(load<u64>(cpu, CPU_cr0) & CR0_PE)) undefinedOpcode(cpu);
+  if (isPara()) return paraSystemCall(cpu);
   const star = load<u64>(cpu, CPU_star);
   const selector = <u32>(star >> 32) & 0xfffc;
   const flags = getFlags(cpu) & ~FLAG_RF;
