@@ -39,7 +39,7 @@ import {
   stackSwitch,
   updateDescriptor,
 } from './para_state';
-import { DOMID_GUEST, DOMID_SELF, PREEMPTED, mmuUpdate, updateVaMapping } from './para_update';
+import { PREEMPTED, mmuUpdate, ownerError, updateVaMapping } from './para_update';
 import { copyKernel } from './para_walk';
 
 const PARA: usize = CPU_para;
@@ -179,8 +179,10 @@ function perform(cpu: usize, number: u32, a: u64, b: u64, c: u64, d: u64, e: u64
       return multicall(cpu, a, <u32>b);
     case UPDATE_VA_MAPPING:
       return updateVaMapping(cpu, a, b, c);
-    case UPDATE_VA_MAPPING_OTHERDOMAIN:
-      return <u32>d == DOMID_SELF || <u32>d == DOMID_GUEST ? updateVaMapping(cpu, a, b, c) : -ESRCH;
+    case UPDATE_VA_MAPPING_OTHERDOMAIN: {
+      const error = ownerError(<u32>d & 0xffff);
+      return error != 0 ? error : updateVaMapping(cpu, a, b, c);
+    }
     case XEN_VERSION:
       if (<u32>a == 0) return VERSION;
       break;

@@ -40,8 +40,8 @@ export const PREEMPTED: i64 = 0x1_0000_0000;
 const PORTION: u32 = 512;
 
 /** Of the guest (core/vmm/para/shared.ts). */
-export const DOMID_GUEST: u32 = 1;
-export const DOMID_SELF: u32 = 0x7ff0;
+const DOMID_GUEST: u32 = 1;
+const DOMID_SELF: u32 = 0x7ff0;
 const DOMID_IO: u32 = 0x7ff1;
 const DOMID_XEN: u32 = 0x7ff2;
 
@@ -73,9 +73,17 @@ function putWord(cpu: usize, linear: u64, value: u32): bool {
   return true;
 }
 
+/** Whether a guest may have to do with the memory of a domain: 0 for its own, or a negative error. */
+export function ownerError(owner: u32): i32 {
+  if (owner == DOMID_SELF || owner == DOMID_GUEST) return 0;
+  return owner == 0 || owner == DOMID_IO || owner == DOMID_XEN || owner >>> 16 ? -EPERM : -ESRCH;
+}
+
 /** Begins with a list of `count`, or with the rest of one: -errno, or the number of entries that were done before. */
 export function beginList(cpu: usize, count: u32, done: u64, owner: u32): i64 {
-  if (owner != DOMID_SELF && owner != DOMID_GUEST && owner != DOMID_IO) return owner == 0 || owner == DOMID_XEN || owner >>> 16 ? -EPERM : -ESRCH;
+  // The guest's I/O memory is none, which is seen when it comes to mapping it.
+  const error = owner == DOMID_IO ? 0 : ownerError(owner);
+  if (error != 0) return error;
   if (!(count & CONTINUED) || done == 0) return 0;
   const at = itemAt(cpu, done, 4);
   return at == 0 ? -EFAULT : <i64>load<u32>(at);

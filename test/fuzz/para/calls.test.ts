@@ -20,3 +20,11 @@ test('vcpu_info is not put beside itself', () => {
   expect(guest.call(24, [10n, 0n, guest.at(0)])).toBe(-22n);
   expect(guest.check()).toEqual([]);
 });
+
+test('only the memory of its own is mapped for a domain', () => {
+  const guest = new FuzzGuest();
+  const { m, scratch } = guest;
+  const mapped = (domain: bigint): bigint | undefined => guest.call(22, [m.at(scratch), m.to(scratch), 0n, domain]);
+  expect([0x7ff0n, 1n, 0n, 0x7ff1n, 0x7ff2n, 2n].map(mapped)).toEqual([0n, 0n, -1n, -1n, -1n, -3n]);
+  expect(guest.check()).toEqual([]);
+});
