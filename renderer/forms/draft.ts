@@ -31,6 +31,8 @@ export const SWITCHES = {
   para: { batching: true, asynchrony: true } satisfies ParaSwitches,
 } as const;
 export type Switched = keyof typeof SWITCHES;
+/** A switch of any of them. */
+export type Switch = keyof FullSwitches | keyof ParaSwitches;
 
 /** The switches that a definition turns off, of the technique that it has. */
 export function switchedOff({ technique, full, para }: Pick<VmDraft, 'technique' | 'full' | 'para'>): string[] {
