@@ -33,6 +33,7 @@ it('shows small fractions with a decimal', () => {
 it('shows very small parts with two digits', () => {
   expect(formatShare(0, 'en')).toBe('0%');
   expect(formatShare(0.000_048, 'en')).toBe('0.0048%');
+  expect(formatShare(0.000_000_01, 'en')).toBe('<0.001%');
   expect(formatShare(0.0123, 'en')).toBe('1.2%');
   expect(formatShare(0.996, 'en')).toBe('100%');
 });

@@ -24,8 +24,9 @@ export function formatPercent(fraction: number, locale: string): string {
   );
 }
 
-/** A part that may be very small: 0.00048 -> "0.048%". Two significant digits below a tenth. */
+/** A part that may be very small: 0.00048 -> "0.048%". Two significant digits below a tenth; what is below 0.001% is said to be so. */
 export function formatShare(fraction: number, locale: string): string {
+  if (fraction > 0 && fraction < 1e-5) return `<${formatShare(1e-5, locale)}`;
   const digits = fraction > 0 && fraction < 0.0995 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 };
   return new Intl.NumberFormat(locale, { style: 'percent', ...digits }).format(fraction);
 }

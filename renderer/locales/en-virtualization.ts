@@ -163,8 +163,7 @@ export const virtualization = {
       hypercalls: 'Here: Xen’s 64-bit PV interface. Hypercalls come in batches (multicall).',
       notBatched: 'Batching is off: each request is an exit of its own.',
       notHidden: 'Not with paravirtualization: the kernel knows where it is, so nothing has to be hidden from it.',
-      choosePara:
-        'Choose the technique “Paravirtualization” in the settings, for a kernel that has Xen’s PV interface, as Debian’s Linux has.',
+      choosePara: 'Choose the technique “Paravirtualization” in the settings.',
       entries: 'It would need VM entries and exits, by the host’s processor or by Ringside’s own.',
       shadow: 'Here: the TLB is the shadow. Each miss is an exit: the VMM walks the guest’s tables and enters the translation.',
       bareMemory: 'Now the processor’s own MMU walks the guest’s tables.',
@@ -222,12 +221,19 @@ export const virtualization = {
     },
     sizes: {
       multicalls: 'Entries per multicall',
-      updates: 'Entries per mmu_update or mmuext_op',
+      updates: 'Entries per MMU hypercall',
       rings: 'Requests found in a disk’s ring',
       none: 'None in this span.',
       size: 'Size',
       more: '{n} and more',
     },
+    sizeHints: {
+      multicalls: 'How many hypercalls one exit served',
+      updates: 'mmu_update and mmuext_op take lists: of changes to page tables, and of what is to be done with them',
+      rings: 'How many of the guest’s requests the VMM found at once, each time that it looked',
+    },
+    rareShow: 'Show {n} rare one | Show {n} rare ones',
+    rareHide: 'Hide the rare ones',
     what: {
       set_trap_table: 'Tells where exceptions are to be handed on to',
       mmu_update: 'Changes entries of page tables, a list at a time',

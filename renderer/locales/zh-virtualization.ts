@@ -208,12 +208,19 @@ export const virtualization: typeof english = {
     },
     sizes: {
       multicalls: '每个 multicall 的项数',
-      updates: '每个 mmu_update 或 mmuext_op 的项数',
+      updates: '每次 MMU 超级调用的项数',
       rings: '在磁盘环中发现的请求数',
       none: '此时间范围内没有。',
       size: '大小',
       more: '{n} 及以上',
     },
+    sizeHints: {
+      multicalls: '一次退出处理了多少个超级调用',
+      updates: 'mmu_update 和 mmuext_op 接受列表：页表的更改，以及对页表的操作',
+      rings: 'VMM 每次查看时发现多少个客户机请求',
+    },
+    rareShow: '显示 {n} 个少见的',
+    rareHide: '隐藏少见的',
     what: {
       set_trap_table: '指明异常转交到何处',
       mmu_update: '更改页表项，一次一个列表',

@@ -47,14 +47,7 @@ export function kindsOf(
       ? kind('io', 'full', 'could', 'noPc', 'chooseFull')
       : kind('io', 'full', 'serves', 'devices', ...some(source.kind === 'disk', 'bios')),
     para
-      ? kind(
-          'io',
-          'para',
-          'serves',
-          'paraConsole',
-          ...some(source.kind === 'kernel' && disks.length > 0, 'paraBlock'),
-          ...some(!asynchrony, 'notAsynchronous'),
-        )
+      ? kind('io', 'para', 'serves', 'paraConsole', ...some(disks.length > 0, 'paraBlock'), ...some(!asynchrony, 'notAsynchronous'))
       : // The devices are there in every PC; the built-in guest has no drivers for them.
         source.kind === 'builtin'
         ? kind('io', 'para', 'could', ...virtio, 'noDrivers')
