@@ -34,7 +34,7 @@ export interface Plan {
 export function measure(program: Program, plan: Plan): Promise<Measured> {
   const part = program.part === undefined ? plan.part : Math.min(plan.part, program.part);
   const bench = [plan.names.join(','), String(plan.repeat), String(part)];
-  const append = `console=ttyS0,115200 quiet panic=-1 nokaslr bench=${bench[0]} repeat=${bench[1]} part=${bench[2]}`;
+  const append = `console=${program.console ?? 'ttyS0,115200'} quiet panic=-1 nokaslr bench=${bench[0]} repeat=${bench[1]} part=${bench[2]}`;
   const [command, args] = program.command(plan.bits, bench, append);
   return new Promise((resolve, reject) => {
     const started = performance.now();

@@ -12,6 +12,8 @@ export interface Program {
   readonly name: string;
   /** In MiB of the guest; 0: it has none. */
   readonly memory: number;
+  /** What the guest's kernel takes for its console; absent: the first serial port. */
+  readonly console?: string;
   /** Percent of the work that is done under it, where all of it would take too long. */
   readonly part?: number;
   /** Workloads as `bench` takes them, and the words for the kernel's command line that say the same. */
@@ -37,10 +39,12 @@ const kernel = (bits: Bits): readonly string[] => ['--kernel', guest(`kernel${bi
 
 /** A checkout that is built. `more`: options of `ringside run`. */
 export function ringside(folder: string, name: string, more: readonly string[] = []): Program {
+  const para = more[more.indexOf('--technique') + 1] === 'para';
   return {
     name,
     memory: MEMORY,
-    lacks: guestsLack,
+    ...(para && { console: 'hvc0' }),
+    lacks: (bits) => (para && bits === 32 ? 'paravirtualization has a 64-bit interface' : guestsLack(bits)),
     command: (bits, _bench, append) => [
       process.execPath,
       [path.join(folder, 'bin/ringside.mjs'), 'run', ...kernel(bits), '--append', append, '--memory', `${MEMORY}M`, ...more],

@@ -6,14 +6,18 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { putBetween } from '../../core/cli/markdown.ts';
+import { hypercallTable } from './hypercalls.ts';
 import { measure, type Measured } from './measure.ts';
 import { checkout, PEERS, ringside, thisTree, type Bits, type Program } from './programs.ts';
 import { compareTable, mistakes, otherTable, timesTable } from './tables.ts';
 
 const WORKLOADS = 'primes,cipher,sorting,bytecode,matrix,filter,text,list,calls,processes,pages,switches,newcode,gaps'.split(',');
 
+/** Those that are about the kernel's work. */
+const KERNEL = new Set(['calls', 'processes', 'pages', 'switches']);
+
 const USAGE = `npm run bench -- [--against COMMIT|FOLDER] [--peers ${Object.keys(PEERS).join(',')}] [--guests 64,32]
-  [--workloads ${WORKLOADS.slice(0, 3).join(',')},…] [--rounds N] [--repeat N] [--part PERCENT] [--engine NAME] [--cpu MODEL | --models 'MODEL MODEL …'] [--readme]`;
+  [--workloads ${WORKLOADS.slice(0, 3).join(',')},…] [--rounds N] [--repeat N] [--part PERCENT] [--engine NAME] [--cpu MODEL | --models 'MODEL MODEL …' | --techniques 'full para'] [--readme]`;
 
 function fail(text: string): never {
   console.error(`bench: ${text}`);
@@ -35,6 +39,7 @@ function options() {
         engine: { type: 'string' },
         cpu: { type: 'string' },
         models: { type: 'string' },
+        techniques: { type: 'string' },
         readme: { type: 'boolean', default: false },
       },
     }).values;
@@ -70,10 +75,11 @@ const end = (status: number): never => {
 process.on('SIGINT', () => end(130));
 
 const tree = thisTree();
-/** With `--models`, this tree with each of them; the first is what the others are compared with. */
-const models = (values.models ?? '').split(/\s+/).filter((model) => model !== '');
-const [ours, ...others] =
-  models.length > 0 ? models.map((model) => ringside(tree, model, [...more, '--cpu', model])) : [ringside(tree, 'Ringside', more)];
+const words = (text: string | undefined): string[] => (text ?? '').split(/\s+/).filter((word) => word !== '');
+const each = (option: string, names: readonly string[]): Program[] => names.map((name) => ringside(tree, name, [...more, option, name]));
+/** With `--models` or `--techniques`, this tree with each of them; the first is what the others are compared with. */
+const variants = [...each('--cpu', words(values.models)), ...each('--technique', words(values.techniques))];
+const [ours, ...others] = variants.length > 0 ? variants : [ringside(tree, 'Ringside', more)];
 let other: Program | undefined;
 if (values.against !== undefined) {
   if (existsSync(path.join(values.against, 'bin/ringside.mjs')))
@@ -121,6 +127,8 @@ try {
     if (!other || peers.length > 0) texts.push(timesTable(bits, runs, names, qemu ?? ours!));
     const rest = otherTable(bits, runs);
     if (rest !== undefined) texts.push(rest);
+    const kernels = names.filter((name) => KERNEL.has(name));
+    for (const program of programs) if (program.console !== undefined) texts.push(hypercallTable(program, kernels, part));
     wrong = [...wrong, ...mistakes(runs).map((text) => `${bits}-bit: ${text}`)];
   }
   const text = texts.join('\n\n');
@@ -142,7 +150,8 @@ function writeReadme(tables: string): void {
   const head =
     `Measured at commit ${commit} on ${new Date().toISOString().slice(0, 10)}, on ${os.cpus().length} threads of ${cpu}, Node ${process.versions.node}, by ` +
     `\`npm run bench -- ${args.join(' ')}\`: medians of ${rounds * repeat} repetitions, times by the host’s clock.`;
-  const text = putBetween(readFileSync(file, 'utf8'), 'bench', `${head}\n\n${tables}`);
-  if (text === undefined) fail('README.md has no <!-- bench --> … <!-- /bench -->');
+  const place = values.techniques === undefined ? 'bench' : 'techniques';
+  const text = putBetween(readFileSync(file, 'utf8'), place, `${head}\n\n${tables}`);
+  if (text === undefined) fail(`README.md has no <!-- ${place} --> … <!-- /${place} -->`);
   writeFileSync(file, text);
 }
