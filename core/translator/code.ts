@@ -2,7 +2,7 @@
 import { handlerRow, handlerCount, isCallout, nativeHandler } from '../processor/handlers.ts';
 import { families } from '../processor/semantics/index.ts';
 import {
-  BlockHeader, BranchTarget, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_FIRST, Record,
+  BlockHeader, BranchTarget, CODE_64, CODE_HASH_ENTRIES, CodeHash, Control, HANDLER_COUNT, HANDLER_FIRST, PAGE, Record,
 } from '../state/index.ts'; // prettier-ignore
 import { EFFECTS } from './effects.ts';
 import type { Instruction } from './region.ts';
@@ -69,10 +69,22 @@ export class Code {
     const slot = this.#control.codeHash + ((at ^ (at >>> 14)) & (CODE_HASH_ENTRIES - 1)) * CodeHash.size;
     if (v.getUint32(slot, true) !== at || v.getUint32(slot + 4, true) !== mode + 1) return 0;
     const record = v.getUint32(slot + CodeHash.offsets.record, true);
-    if (this.handler(record) === 0) return 0;
+    // A vCPU may have given the place to another block meanwhile.
+    if (!this.#begins(record, at, mode) || this.handler(record) === 0) return 0;
     if (v.getUint32(record + R.handler, true) >= this.#handlers) return record;
     const entries = v.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
     return entries >= this.#control.translateAfter / WARM ? record : 0;
+  }
+
+  /** Whether a record is the first of the block at a RAM offset. */
+  #begins(record: number, at: number, mode: number): boolean {
+    const v = this.#view;
+    const header = record - BlockHeader.size;
+    return (
+      v.getUint16(record + R.pageOffset, true) === at % PAGE &&
+      v.getUint32(header + BlockHeader.offsets.page, true) === Math.floor(at / PAGE) &&
+      v.getUint32(header + BlockHeader.offsets.mode, true) === mode
+    );
   }
 
   /** `base`: the offset of the page that it is in. */
