@@ -6,6 +6,7 @@
 #   workload32 workload64               the same programs, to be run on this host
 #   bench32 bench64
 #   memtest32.bin memtest64.bin         memtest86+
+#   grub-xen.bin                        GRUB as a paravirtualized guest
 # What is there already is kept. Needs apt, dpkg-deb, gcc with -m32, cpio, busybox-static, and once
 # `dpkg --add-architecture i386 && apt-get update`. A part that cannot be made is named on standard error; the tests then skip it.
 set -uo pipefail
@@ -45,6 +46,7 @@ kernel() { # kernel NAME PACKAGE PATTERN
 kernel kernel64 "$(current linux-image-cloud-amd64)" './boot/vmlinuz-*'
 kernel kernel64general "$(current linux-image-amd64)" './boot/vmlinuz-*'
 kernel kernel32 debian-installer-12-netboot-i386 '*/text/debian-installer/i386/linux'
+kernel grub-xen.bin grub-xen-host './usr/lib/grub-xen/grub-x86_64-xen.bin'
 kernel memtest64.bin memtest86+ './boot/memtest86+x64.bin'
 kernel memtest32.bin memtest86+ './boot/memtest86+ia32.bin'
 
