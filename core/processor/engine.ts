@@ -22,10 +22,6 @@ export { compileModules, type EngineModules } from './modules.ts';
 export interface Helpers {
   /** Power-on state (vol. 3A, 9.1). */
   resetCpu(cpu: number): void;
-  /** After `resetCpu`: a para VM's vCPU as it is at start of day, but for the registers that a loader sets. */
-  resetPara(cpu: number): void;
-  /** Validates the first page table (`ParaVcpu.kernelCr3`) of a para VM; 0, or a negative error. */
-  paraStart(cpu: number): number;
   /** To be called after segments, CR0, EFER or RFLAGS.VM were set from outside. */
   updateReach(cpu: number): void;
   updateTlbMode(cpu: number): void;
@@ -36,17 +32,16 @@ export interface Helpers {
   flushTlb(cpu: number, keepGlobal: number): void;
   getFlags(cpu: number): number;
   setFlags(cpu: number, value: number, mask: number): void;
-  /**
-   * Of a para VM: address in machine memory of the byte at a linear address of the guest's kernel, good to the end of its page and until the guest
-   * runs; 0: its kernel may not access that.
-   */
-  guestAddress(cpu: number, low: number, high: number, write: number): number;
   invalidateCode(page: number, first: number, last: number): void;
   // -- of a paravirtualized guest (core/vmm/para)
-  /** After `resetCpu`: the state in which every such kernel begins. */
+  /** After `resetCpu`: the vCPU as it is at start of day, but for the registers that a loader sets. */
   resetPara(cpu: number): void;
-  /** Before the first instruction: takes the loader's page tables into use; 0, or a negative error. */
+  /** Before the first instruction: validates the loader's page tables (`ParaVcpu.kernelCr3`) and takes them into use; 0, or a negative error. */
   paraStart(cpu: number): number;
+  /**
+   * Address in machine memory of the byte at a linear address of the guest's kernel, good to the end of its page and until the guest runs; 0: its
+   * kernel may not access that.
+   */
   guestAddress(cpu: number, low: number, high: number, write: number): number;
   getPageType(cpu: number, frame: number, type: number): number;
   putPageType(cpu: number, frame: number): void;

@@ -23,6 +23,7 @@ import {
   TLB_USER_ALIGNED,
 } from './layout';
 import { codePage, invalidateCode } from './codepages';
+import { A, ADDRESS, D, G, P, PS, RW, US, XD } from './entries';
 import { PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE, generalProtection, leave, pendPageFault } from './fault';
 import { countShadow } from './monitor';
 import { isPara } from './para';
@@ -68,16 +69,6 @@ const CR4_SMEP: u64 = 1 << 20;
 const EFER_LMA: u64 = 1 << 10;
 const EFER_NXE: u64 = 1 << 11;
 
-const P: u64 = 1;
-const RW: u64 = 2;
-const US: u64 = 4;
-const A: u64 = 0x20;
-const D: u64 = 0x40;
-const PS: u64 = 0x80;
-const G: u64 = 0x100;
-const XD: u64 = 1 << 63;
-/** Bits 12..51: where an entry holds an address. */
-const ADDRESS: u64 = 0x000ffffffffff000;
 
 /** RAM offset of a guest-physical address, or NOT_RAM. */
 export function ramOffset(physical: u64): u32 {

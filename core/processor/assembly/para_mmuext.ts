@@ -12,6 +12,7 @@ import {
   PGT_writable_page,
 } from './layout';
 import { invalidateCode } from './codepages';
+import { A } from './entries';
 import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, dropType, flushAll, flushChanged, flushEverywhere, frameAddress, isGuests, lockPara, pageInfo, takeType, unlockPara } from './para_pages';
 import { replaceBase } from './para_start';
 import { beginList, endList, itemAt, portionOf } from './para_update';
@@ -141,13 +142,11 @@ function operateOnFrame(cpu: usize, command: u32, frame: u32, source: u32): i32 
   return 0;
 }
 
-const ACCESSED: u64 = 0x20;
-
 /** The upper halves of two level-4 tables refer to the same, so that what a TLB has of them stays right. */
 function isSameKernel(before: u32, after: u32): bool {
   const a = frameAddress(before);
   const b = frameAddress(after);
   let difference: u64 = 0;
   for (let i = 272 * 8; i < 4096; i += 8) difference |= load<u64>(a + i) ^ load<u64>(b + i);
-  return (difference & ~ACCESSED) == 0;
+  return (difference & ~A) == 0;
 }

@@ -21,21 +21,15 @@ import {
   PGT_writable_page,
 } from './layout';
 import { invalidateCode } from './codepages';
+import { A, ADDRESS, D, P, RW, US, XD } from './entries';
 import { domain } from './para';
 import { EINVAL, dropPage, dropType, frameAddress, isMappable, pageInfo, stampFrame, takePage, takeType } from './para_pages';
 import { forgetPage } from './tlb';
 
-const P: u64 = 1;
-const RW: u64 = 2;
-const US: u64 = 4;
-const A: u64 = 0x20;
-const D: u64 = 0x40;
-const XD: u64 = 1 << 63;
 /** Bits that may be set without TLBs having to forget anything: a walk has the last word. */
 const GRANTS: u64 = RW | US | A | D;
 /** _PAGE_GUEST_KERNEL */
 const KERNEL: u64 = 1 << 52;
-const ADDRESS: u64 = 0x000ffffffffff000;
 /** PWT, PCD and PAT: a guest without devices has memory of one type. */
 const CACHING: u64 = 0x98;
 /** In tables of higher levels neither large pages nor global ones. */

@@ -17,6 +17,7 @@ import {
   PGT_writable_page,
 } from './layout';
 import { invalidateCode } from './codepages';
+import { ADDRESS, P } from './entries';
 import { PF_PRESENT, PF_WRITE, leave, pendPageFault } from './fault';
 import { domain } from './para';
 import { EFAULT, EINVAL, EPERM, ESRCH, dropType, flushChanged, flushEverywhere, frameAddress, isGuests, lockPara, m2pEntry, pageInfo, takeType, unlockPara } from './para_pages';
@@ -45,8 +46,6 @@ const DOMID_SELF: u32 = 0x7ff0;
 const DOMID_IO: u32 = 0x7ff1;
 const DOMID_XEN: u32 = 0x7ff2;
 
-const P: u64 = 1;
-const ADDRESS: u64 = 0x000ffffffffff000;
 
 // -- lists in guest memory
 

@@ -28,6 +28,7 @@ import {
 } from './layout';
 import { invalidateCode } from './codepages';
 import { isCanonical } from './descriptors';
+import { A, ADDRESS, D, P, RW, US, XD } from './entries';
 import { ACCESS_READ, ACCESS_WRITE, CHANGED, FAULT, FOUND, combine, found, mark64, permitted, walkFault } from './paging';
 import { PF_PRESENT } from './fault';
 import { domain, ramAt } from './para';
@@ -45,13 +46,6 @@ import {
   tlbEntry,
 } from './tlb';
 
-const P: u64 = 1;
-const RW: u64 = 2;
-const US: u64 = 4;
-const A: u64 = 0x20;
-const D: u64 = 0x40;
-const XD: u64 = 1 << 63;
-const ADDRESS: u64 = 0x000ffffffffff000;
 /** Added to a region for the directories of programs (see `knownDirectory`). */
 const USER_REGION: u64 = 2;
 
