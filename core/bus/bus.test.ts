@@ -188,4 +188,29 @@ describe('clocks', () => {
     a.advance(50);
     expect(first.now()).toBe(150);
   });
+
+  it('make the vCPU come out, once, when one is read too late or a timer is armed for earlier', () => {
+    const manual = new ManualClock(100);
+    let out = 0;
+    const clock = new SteadyClock(manual, new SharedArrayBuffer(8), 0, () => out++);
+    const read = (): number => (clock.now(), out);
+    expect(read()).toBe(0);
+    clock.armed(50);
+    clock.runUntil(200);
+    manual.time = 199;
+    clock.armed(200);
+    expect(read()).toBe(0);
+    manual.time = 200;
+    expect([read(), read()]).toEqual([1, 1]);
+    clock.armed(50);
+    expect(out).toBe(1);
+    clock.runUntil(300);
+    clock.armed(299);
+    clock.armed(298);
+    manual.time = 300;
+    expect(read()).toBe(2);
+    clock.runUntil(300);
+    clock.runUntil(NaN);
+    expect(read()).toBe(2);
+  });
 });

@@ -21,6 +21,11 @@ export interface GuestMachine {
   advance(now: number): void;
   /** When `advance` must next be called; Infinity: never. */
   nextDeadline(): number;
+  /**
+   * A vCPU is about to run until `most`, or until `advance` must be called, which is returned. It leaves the guest (EVENT_KICK) when it reads the clock
+   * from then on, or arms a timer for earlier.
+   */
+  runUntil(most: number): number;
   pressPowerButton(): void;
   close(): void;
 }
@@ -61,6 +66,8 @@ const WAIT_MAX = 1000;
 const WAIT_SLACK = 0.05;
 /** Milliseconds. So often a thread that could go on for ever returns to its event loop: V8 gives memory back only there. */
 const BREATH = 1000;
+/** Milliseconds. What took less says only that the guest is at least so fast. */
+const MEASURABLE = 0.05;
 const BUDGET_MIN = 1000;
 const BUDGET_MAX = 100_000_000;
 /** Instructions per millisecond until measured. */
@@ -103,7 +110,7 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
     if (block.has(REQUEST_PAUSE)) return leave(BLOCKED, { why: 'blocked' });
     if (pcpu.takeSummons()) return leave(READY, { why: 'slice' });
 
-    const until = Math.min(now + Math.min(QUANTUM, slice), block.epoch + machine.nextDeadline() / 1e6);
+    const until = block.epoch + machine.runUntil((now - block.epoch + Math.min(QUANTUM, slice)) * 1e6) / 1e6;
     const budget = Math.max(BUDGET_MIN, Math.min(BUDGET_MAX, Math.round((until - now) * guest.speed)));
     const before = engine.instructions(index);
     const userBefore = engine.userInstructions(index);
@@ -119,7 +126,10 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
 
     const total = engine.instructions(index);
     const retired = total - before;
-    if (retired >= BUDGET_MIN && inGuest > 0.05) guest.speed += (retired / inGuest - guest.speed) / 4;
+    const measured = retired / Math.max(inGuest, MEASURABLE);
+    // A guest that became slower is late once, and not until the guess has come down by and by.
+    if (retired >= BUDGET_MIN && (inGuest >= MEASURABLE || measured > guest.speed))
+      guest.speed += (measured - guest.speed) / (now > until ? 1 : 4);
     split.user = retired > 0 ? (engine.userInstructions(index) - userBefore) / retired : 0;
     account.instructions = total;
     charge(RUNNING, inGuest);

@@ -60,6 +60,10 @@ export class ParaMachine implements HostMachine {
     return this.board.nextDeadline();
   }
 
+  runUntil(most: number): number {
+    return this.board.runUntil(most);
+  }
+
   pressPowerButton(): void {
     this.board.pressPowerButton();
   }

@@ -71,6 +71,10 @@ export class PcMachine implements HostMachine {
     return this.board.nextDeadline();
   }
 
+  runUntil(most: number): number {
+    return this.board.runUntil(most);
+  }
+
   pressPowerButton(): void {
     this.board.pressPowerButton();
   }

@@ -157,7 +157,7 @@ describe('board', () => {
   it('makes the vCPU come out when a timer is armed that is due before what was announced', () => {
     const board = attach();
     board.reset(true);
-    board.nextDeadline();
+    expect(board.runUntil(5_000_000)).toBe(5_000_000);
     clearEvents();
     board.writeMmio(CPU0, APIC + 0x320, 0, 4, 0x50);
     board.writeMmio(CPU0, APIC + 0x380, 0, 4, 100_000);
@@ -166,6 +166,31 @@ describe('board', () => {
     board.writeMmio(CPU0, APIC + 0x380, 0, 4, 900_000);
     expect(event(0)).toBe(0);
     expect(board.nextDeadline()).toBe(1_800_000);
+  });
+
+  it('makes the vCPU come out that reads a clock when a timer is due, or its time is over', () => {
+    const board = attach();
+    board.reset(true);
+    board.writeMmio(CPU0, APIC + 0x320, 0, 4, 0x50);
+    board.writeMmio(CPU0, APIC + 0x380, 0, 4, 1000);
+    expect(board.runUntil(9000)).toBe(2000);
+    clearEvents();
+    clock.time = 1999;
+    board.tsc(CPU1);
+    expect([event(0), event(1)]).toEqual([0, 0]);
+    clock.time = 2000;
+    board.tsc(CPU1);
+    expect([event(0), event(1)]).toEqual([0, EVENT_KICK]);
+    clearEvents();
+    board.advance(2000);
+    expect(board.runUntil(9000)).toBe(9000);
+    clearEvents();
+    clock.time = 8999;
+    board.readPort(CPU0, 0x608, 4);
+    expect(event(0)).toBe(0);
+    clock.time = 9000;
+    board.readPort(CPU0, 0x608, 4);
+    expect([event(0), event(1)]).toEqual([EVENT_KICK, 0]);
   });
 
   it('has a TSC of one tick a nanosecond, and a deadline timer on it', () => {

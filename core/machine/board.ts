@@ -69,7 +69,7 @@ export class Board implements ProcessorBus {
   readonly vcpus: number;
   readonly #buffer: ArrayBufferLike;
   readonly #options: BoardOptions;
-  readonly #clock: Clock;
+  readonly #clock: SteadyClock;
   readonly #ram: { readonly ram: number; readonly ramSize: number; readonly ramLow: number };
   readonly #lines: LineBank;
   readonly #pic: Pic;
@@ -86,9 +86,6 @@ export class Board implements ProcessorBus {
   readonly #tscPerNs: number;
   /** The vCPU whose access is being served. */
   #current = 0;
-  /** What `nextDeadline` last said: a nearer one makes the vCPU come out. */
-  #announced = Infinity;
-  #advancing = false;
 
   /** Attaches to a machine. Only the first time, `reset` must follow. */
   constructor(machine: WebAssembly.Memory, options: BoardOptions) {
@@ -106,9 +103,11 @@ export class Board implements ProcessorBus {
 
     const { notify } = options;
     const at = this.places;
-    const clock = new SteadyClock(options.clock, buffer, at.clock);
+    const clock = new SteadyClock(options.clock, buffer, at.clock, () =>
+      Atomics.or(this.#events, this.#eventWord(this.#current), EVENT_KICK),
+    );
     this.#clock = clock;
-    const rearm = (device: Timed): void => this.#rearm(device);
+    const rearm = (device: Timed): void => clock.armed(device.deadline());
     this.#lines = new LineBank(buffer, at.lines, (line, level) => this.#line(line, level));
     this.#pic = new Pic(buffer, at.pic, (level) => this.#picOutput(level));
     this.#ioapic = new IoApic(buffer, at.ioapic, (destination, logical, mode, vector, level) =>
@@ -222,7 +221,6 @@ export class Board implements ProcessorBus {
     for (const device of this.#devices) device.reset();
     this.#pci.reset();
     for (const device of this.#virtio) device.powerOn();
-    this.#announced = Infinity;
   }
 
   /** For core/firmware. */
@@ -253,25 +251,21 @@ export class Board implements ProcessorBus {
       const deadline = timed.deadline();
       if (deadline < next) next = deadline;
     }
-    this.#announced = next;
     return next;
+  }
+
+  /** A vCPU is about to run until `most`, or until `advance` must be called, which is returned: from then on it comes out when the clock is read. */
+  runUntil(most: number): number {
+    const until = Math.min(most, this.nextDeadline());
+    this.#clock.runUntil(until);
+    return until;
   }
 
   /** Lets every device act whose time has come, and takes in what the consoles were given. */
   advance(now: number): void {
-    this.#advancing = true;
+    this.#clock.runUntil(NaN);
     for (const timed of this.#timed) if (timed.deadline() <= now) timed.tick(now);
-    this.#advancing = false;
     for (const serial of this.serials) serial.poll();
-  }
-
-  /** A device armed a timer: the vCPU must not run beyond it. */
-  #rearm(device: Timed): void {
-    if (this.#advancing) return;
-    const deadline = device.deadline();
-    if (deadline >= this.#announced) return;
-    this.#announced = deadline;
-    Atomics.or(this.#events, this.#eventWord(this.#current), EVENT_KICK);
   }
 
   // -- ProcessorBus
@@ -326,7 +320,8 @@ export class Board implements ProcessorBus {
     return -1;
   }
 
-  tsc(_cpu: number): number {
+  tsc(cpu: number): number {
+    this.#current = this.#index(cpu);
     return Math.floor(this.#clock.now() * this.#tscPerNs);
   }
 
@@ -398,7 +393,7 @@ export class Board implements ProcessorBus {
             if ((apic.index === from) === (shorthand === 1) || shorthand === 2) apic.accept(mode, vector, level);
       },
       endOfInterrupt: (vector) => this.#ioapic.endOfInterrupt(vector),
-      rearm: (index) => this.#rearm(this.#apics[index]!),
+      rearm: (index) => this.#clock.armed(this.#apics[index]!.deadline()),
     };
   }
 

@@ -1,8 +1,8 @@
 /** For tests: a domain on a machine's memory without a processor. Its kernel has all of RAM mapped where RAM begins, and can write the frames of its own. */
-import { ManualClock } from '../bus/clock.ts';
+import { ManualClock, SteadyClock } from '../bus/clock.ts';
 import { Ring, ringSize } from '../bus/ring.ts';
 import { createMachine } from './create.ts';
-import { CPUS, Control, Cpu, PAGE, PARA_GUEST, PARA_SHARED_INFO, Para, ParaVcpu } from '../state/index.ts';
+import { CPUS, Control, Cpu, EVENT_KICK, PAGE, PARA_GUEST, PARA_SHARED_INFO, Para, ParaVcpu } from '../state/index.ts';
 import { parseCpu } from '../spec/models.ts';
 import { Domain } from '../vmm/para/domain.ts';
 import { HYPERCALL_ROWS } from '../vmm/para/rows.ts';
@@ -20,6 +20,7 @@ export interface DomainFixtureOptions {
 
 export class DomainFixture {
   readonly clock = new ManualClock(1000);
+  readonly steady: SteadyClock;
   readonly buffer: ArrayBufferLike;
   readonly domain: Domain;
   readonly data: DataView;
@@ -56,9 +57,10 @@ export class DomainFixture {
     this.para.storeFrame = PARA_GUEST + 1;
     this.para.totalPages = this.para.maxPages = this.para.guestFrames;
     this.vcpu.info = PARA_SHARED_INFO * PAGE;
+    this.steady = new SteadyClock(this.clock, new SharedArrayBuffer(8), 0, () => (this.cpu.event |= EVENT_KICK));
     this.domain = new Domain({
       buffer: this.buffer,
-      clock: this.clock,
+      clock: this.steady,
       startTime: 1_700_000_000_250,
       output: this.output,
       input: this.input,

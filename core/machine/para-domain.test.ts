@@ -155,11 +155,11 @@ describe('time', () => {
   test('a nearer timer than was announced makes the vCPU come out', () => {
     const guest = new DomainFixture();
     timer(guest);
-    guest.domain.deadline();
+    guest.steady.runUntil(guest.domain.deadline());
     guest.cpu.event = 0;
     guest.call('set_timer_op', 9000);
     expect(guest.cpu.event & EVENT_KICK).toBe(EVENT_KICK);
-    guest.domain.deadline();
+    guest.steady.runUntil(guest.domain.deadline());
     guest.cpu.event = 0;
     guest.call('set_timer_op', 9500);
     expect(guest.cpu.event & EVENT_KICK).toBe(0);

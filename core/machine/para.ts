@@ -11,7 +11,7 @@ import type { RawImage } from '../storage/raw.ts';
 import { CPUS, Cpu, PAGE, Para, ParaVcpu, Control } from '../state/index.ts';
 import { type ParaDisk, ParaDevices } from '../vmm/para/devices.ts';
 import { Domain, type DomainProcessor } from '../vmm/para/domain.ts';
-import { BACKEND_BLOCK, BACKEND_STORE } from '../vmm/para/events.ts';
+import { BACKEND_BLOCK, BACKEND_STORE, kick } from '../vmm/para/events.ts';
 import { GrantTable } from '../vmm/para/grant-table-op.ts';
 import { PREEMPTED } from '../vmm/para/memory.ts';
 import { SHUTDOWN_POWEROFF, SHUTDOWN_REBOOT } from '../vmm/para/sched.ts';
@@ -56,7 +56,7 @@ export class ParaBoard implements ProcessorBus {
   readonly vcpus: number;
   readonly #buffer: ArrayBufferLike;
   readonly #grants: GrantTable;
-  readonly #clock: Clock;
+  readonly #clock: SteadyClock;
   readonly #options: ParaBoardOptions;
 
   /** Attaches to a machine. Only the first time, `reset` must follow when the system has been loaded. */
@@ -68,7 +68,8 @@ export class ParaBoard implements ProcessorBus {
     this.vcpus = layout.vcpus;
     this.memory = new MachineRam(buffer, layout, options.invalidate ?? (() => {}));
     this.places = places(layout);
-    this.#clock = new SteadyClock(options.clock, buffer, this.places.clock);
+    const words = new Int32Array(buffer);
+    this.#clock = new SteadyClock(options.clock, buffer, this.places.clock, () => kick(words));
     const { output, input } = this.places.consoles[0]!;
     this.domain = new Domain({
       buffer,
@@ -137,7 +138,15 @@ export class ParaBoard implements ProcessorBus {
     return this.domain.deadline();
   }
 
+  /** The vCPU is about to run until `most`, or until `advance` must be called, which is returned: from then on it comes out when the clock is read. */
+  runUntil(most: number): number {
+    const until = Math.min(most, this.domain.deadline());
+    this.#clock.runUntil(until);
+    return until;
+  }
+
   advance(now: number): void {
+    this.#clock.runUntil(NaN);
     this.domain.advance(now);
   }
 

@@ -6,19 +6,25 @@ export interface Effect {
   readonly registers: readonly number[];
   /** Arithmetic flags are read or changed. */
   readonly flags: boolean;
-  /** What a region rests on may be otherwise afterwards, or an event be waiting; or it goes on elsewhere than at the next instruction. */
+  /** An event may be waiting afterwards that is to be seen to: an interrupt, or that the vCPU comes out. */
+  readonly events: boolean;
+  /** And what a region rests on may be otherwise, or it goes on elsewhere than at the next instruction. */
   readonly checked: boolean;
   /** Repeated by a prefix, it may fault, or end for a time, with some elements done: registers say how far it came, and the budget what it took. */
   readonly repeats: boolean;
 }
 
-const effect = (names: string, registers: readonly number[], ...what: ('flags' | 'checked' | 'repeats')[]): [string, Effect][] =>
-  names
-    .split(' ')
-    .map((name) => [
-      name,
-      { registers, flags: what.includes('flags'), checked: what.includes('checked'), repeats: what.includes('repeats') },
-    ]);
+const effect = (names: string, registers: readonly number[], ...what: ('flags' | 'events' | 'checked' | 'repeats')[]): [string, Effect][] =>
+  names.split(' ').map((name) => [
+    name,
+    {
+      registers,
+      flags: what.includes('flags'),
+      events: what.includes('events'),
+      checked: what.includes('checked'),
+      repeats: what.includes('repeats'),
+    },
+  ]);
 
 /** Registers that string instructions change: RAX, RCX, RSI, RDI. A fault leaves them as they are then. */
 export const STRING_REGISTERS: readonly number[] = [0, 1, 6, 7];
@@ -27,15 +33,17 @@ export const STRING_REGISTERS: readonly number[] = [0, 1, 6, 7];
 export const DIRECT: ReadonlySet<string> = new Set(['cli', 'sti', 'swapgs']);
 
 export const EFFECTS: ReadonlyMap<string, Effect> = new Map([
-  ...effect('cli sti swapgs', []),
+  ...effect('cli swapgs', []),
+  ...effect('sti', [], 'events'),
   ...effect('pushf', [4], 'flags'),
   ...effect('popf', [4], 'flags', 'checked'),
   ...effect('stac clac fwait emms ldmxcsr stmxcsr clflush clts', []),
-  ...effect('rdtsc', [0, 2]),
-  ...effect('rdtscp rdmsr xgetbv', [0, 1, 2]),
+  ...effect('rdtsc', [0, 2], 'events'),
+  ...effect('rdtscp rdmsr', [0, 1, 2], 'events'),
+  ...effect('xgetbv', [0, 1, 2]),
   ...effect('cpuid', [0, 1, 2, 3]),
   ...effect('wrmsr', [0, 1, 2], 'checked'),
-  ...effect('in_al_imm in_eax_imm in_al_dx in_eax_dx', [0, 2]),
+  ...effect('in_al_imm in_eax_imm in_al_dx in_eax_dx', [0, 2], 'events'),
   ...effect('out_imm_al out_imm_eax out_dx_al out_dx_eax', [0, 2], 'checked'),
   ...effect('movsb movs stosb stos lodsb lods', STRING_REGISTERS, 'checked', 'repeats'),
   ...effect('scasb scas cmpsb cmps', STRING_REGISTERS, 'flags', 'checked', 'repeats'),

@@ -78,11 +78,19 @@ export class FuzzMachine {
     return Math.imul(this.#reads, 0x9e3779b1) >>> 0;
   }
 
+  /** What is read like a machine's clock makes the vCPU come out now and then; here it may ask for an interrupt as well. */
+  #readClock(): number {
+    const value = this.#read();
+    if ((value & 3) === 0) this.state.event |= EVENT_KICK;
+    else if ((value & 3) === 1) this.interrupt(P.INTERRUPTS + ((value >>> 2) & 7));
+    return value;
+  }
+
   #bus(): ProcessorBus {
     return {
       readPort: (_cpu, port) => {
         this.#mix(1, port);
-        return this.#read();
+        return port === P.PORT_KICK ? this.#readClock() : this.#read();
       },
       writePort: (_cpu, port, size, value) => {
         this.#mix(2, port, size, value);
@@ -102,7 +110,7 @@ export class FuzzMachine {
         if (this.#vectors.length === 0) this.state.event &= ~EVENT_INTERRUPT;
         return vector;
       },
-      tsc: () => this.#read(),
+      tsc: () => this.#readClock(),
       taskPriority: (_cpu, value) => this.#mix(5, value),
       readTaskPriority: () => this.#read() & 15,
       apicMsr: (_cpu, msr, low, high) => this.#mix(6, msr, low, high),

@@ -95,7 +95,8 @@ export class System {
     const port = (): number =>
       g.pick([P.PORT_INTERRUPT, P.PORT_INTERRUPT, P.PORT_NMI, P.PORT_PATCH, P.PORT_PATCH, P.PORT_DATA, P.PORT_KICK]);
     const body = (): void => {
-      if (g.one(4)) a.put(g.pick([0xe4, 0xe5]), port()).step();
+      if (g.one(5)) a.put(0x0f, 0x31).step();
+      else if (g.one(4)) a.put(g.pick([0xe4, 0xe5]), port()).step();
       else if (g.one(2)) a.put(g.pick([0xe6, 0xe7]), port()).step();
       else a.put(0xba, ...le(port()), g.pick([0xee, 0xef, 0xec, 0xed])).step();
       g.several(2);

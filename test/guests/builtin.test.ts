@@ -14,13 +14,9 @@ async function selfTest(technique: readonly string[]): Promise<void> {
 it('the built-in guest passes its self-tests, bare', () => selfTest([]));
 it('the built-in guest passes its self-tests, fully virtualized', () => selfTest(['--technique', 'full']));
 
-/** Its tick may come too late for the test that waits for it 50 ms with its eye on the clock (README, Quirks): any other failure comes every time. */
-const LATE = { retry: 7 };
-
-it('the built-in guest passes its self-tests, paravirtualized', LATE, () => selfTest(['--technique', 'para']));
-it('the built-in guest passes its self-tests, paravirtualized, each call alone', LATE, () =>
-  selfTest(['--technique', 'para', '--batching', 'off', '--asynchrony', 'off']),
-);
+it('the built-in guest passes its self-tests, paravirtualized', () => selfTest(['--technique', 'para']));
+it('the built-in guest passes its self-tests, paravirtualized, each call alone', () =>
+  selfTest(['--technique', 'para', '--batching', 'off', '--asynchrony', 'off']));
 
 it('what a paravirtualized guest cannot test is said by name, and it powers itself off', async () => {
   const { stdout, stderr, status } = await ringside(

@@ -42,6 +42,7 @@ serve({
         if (window.echo()) hooks.output();
       },
       nextDeadline: () => (what === 'halt' ? due : Infinity),
+      runUntil: (most) => (what === 'halt' ? Math.min(due, most) : most),
       pressPowerButton: () => hooks.ended({ kind: 'power-off' }),
       close() {
         void epoch;

@@ -15,9 +15,9 @@ NP 0F AE /7 m | CLFLUSH m8         | helper=clflush needs=clflush
 66 0F AE /7 m | CLFLUSHOPT m8      | helper=clflush needs=clflushopt
 
 0F 30       | WRMSR                | priv end helper=wrmsr needs=msr
-0F 32       | RDMSR                | priv helper=rdmsr needs=msr
-0F 31       | RDTSC                | helper=rdtsc needs=tsc
-0F 01 F9    | RDTSCP               | helper=rdtscp needs=rdtscp
+0F 32       | RDMSR                | priv end helper=rdmsr needs=msr
+0F 31       | RDTSC                | end helper=rdtsc needs=tsc
+0F 01 F9    | RDTSCP               | end helper=rdtscp needs=rdtscp
 0F 33       | RDPMC                | helper=rdpmc
 0F A2       | CPUID                | helper=cpuid
 0F 01 D0    | XGETBV               | helper=xgetbv needs=xsave
@@ -37,10 +37,10 @@ F4          | HLT                  | priv end helper=hlt
 9C          | PUSHF                | d64 sens io helper=pushf
 9D          | POPF                 | d64 sens io end helper=popf
 
-E4 ib       | IN AL, imm8          | io helper=in_al_imm
-E5 ib       | IN eAX, imm8         | io helper=in_eax_imm
-EC          | IN AL, DX            | io helper=in_al_dx
-ED          | IN eAX, DX           | io helper=in_eax_dx
+E4 ib       | IN AL, imm8          | io end helper=in_al_imm
+E5 ib       | IN eAX, imm8         | io end helper=in_eax_imm
+EC          | IN AL, DX            | io end helper=in_al_dx
+ED          | IN eAX, DX           | io end helper=in_eax_dx
 E6 ib       | OUT imm8, AL         | io end helper=out_imm_al
 E7 ib       | OUT imm8, eAX        | io end helper=out_imm_eax
 EE          | OUT DX, AL           | io end helper=out_dx_al

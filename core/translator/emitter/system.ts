@@ -88,10 +88,10 @@ export abstract class SystemEmitter extends VectorEmitter {
 
   /** Does the instruction, and leaves the region after it where something is to be seen to first. */
   protected system(effect: Effect, meaning: () => void): void {
-    const { f, row } = this;
+    const { f } = this;
     if (!effect.checked) {
       meaning();
-      if (row.helper === 'sti') f.ifRarely(this.load32(O.event), () => this.frame.leave(this.executed + 1, this.nextRip()));
+      if (effect.events) f.ifRarely(this.load32(O.event), () => this.frame.leave(this.executed + 1, this.nextRip()));
       return;
     }
     const next = f.let(this.nextRip());

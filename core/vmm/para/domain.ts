@@ -2,7 +2,7 @@
  * A domain: what the VMM does for a paravirtualized guest outside the processor. It has no state of its own: all is in machine memory, so that any
  * thread may go on with it, one at a time.
  */
-import type { Clock } from '../../bus/device.ts';
+import type { SteadyClock } from '../../bus/clock.ts';
 import type { Ring } from '../../bus/ring.ts';
 import { CPUS, Control, Cpu, Para, ParaVcpu } from '../../state/index.ts';
 import { Arguments, type Service } from './call.ts';
@@ -25,7 +25,7 @@ export type DomainProcessor = Walker & PageKeeper;
 
 export interface DomainOptions {
   readonly buffer: ArrayBufferLike;
-  readonly clock: Clock;
+  readonly clock: SteadyClock;
   /** Wall time at clock 0, milliseconds since 1970. */
   readonly startTime: number;
   /** The other ends of the console. */
@@ -51,8 +51,6 @@ export class Domain {
   readonly #result: BigInt64Array;
   readonly #para;
   readonly #words: Int32Array;
-  /** What `deadline` last said. */
-  #announced = Infinity;
 
   constructor(options: DomainOptions) {
     const { buffer, clock, startTime, output, input } = options;
@@ -61,7 +59,7 @@ export class Domain {
     this.#para = Para.view(buffer, Control.view(buffer, 0).para);
     this.#args = new Arguments(buffer, CPUS);
     this.#result = new BigInt64Array(buffer, CPUS + Cpu.offsets.para + ParaVcpu.offsets.result, 1);
-    const rearm = (): void => this.#rearm();
+    const rearm = (): void => clock.armed(this.deadline());
     const events = new EventChannels(buffer);
     const memory = new GuestMemory(buffer, CPUS);
     const frames = new Frames(buffer);
@@ -134,7 +132,6 @@ export class Domain {
     this.time.reset();
     this.frames.hold(this.#para.consoleFrame);
     this.frames.hold(this.#para.storeFrame);
-    this.#announced = Infinity;
   }
 
   /** `ProcessorBus.hypercall`. */
@@ -144,8 +141,7 @@ export class Domain {
 
   /** When `advance` must next be called; Infinity: not before something happens. */
   deadline(): number {
-    this.#announced = Math.min(this.time.deadline(), this.console.deadline());
-    return this.#announced;
+    return Math.min(this.time.deadline(), this.console.deadline());
   }
 
   /** Timers, the console, events from other threads. */
@@ -169,13 +165,6 @@ export class Domain {
       if (error instanceof Refusal) return -error.errno;
       throw error;
     }
-  }
-
-  /** A nearer deadline than was said: the vCPU must not run beyond it. */
-  #rearm(): void {
-    if (Math.min(this.time.deadline(), this.console.deadline()) >= this.#announced) return;
-    this.#announced = 0;
-    kick(this.#words);
   }
 
   /** The guest does not come back from the hypercall, if it is one: the vCPU stops, and `advance` says so. */
