@@ -127,9 +127,10 @@ export function takeTurn(guest: Guest, index: number, slice: number, pcpu: PcpuB
     const total = engine.instructions(index);
     const retired = total - before;
     const measured = retired / Math.max(inGuest, MEASURABLE);
-    // A guest that became slower is late once, and not until the guess has come down by and by.
+    // A guest that became much slower is late once, and not until the guess has come down by and by.
+    const late = now - entered > 2 * (until - entered);
     if (retired >= BUDGET_MIN && (inGuest >= MEASURABLE || measured > guest.speed))
-      guest.speed += (measured - guest.speed) / (now > until ? 1 : 4);
+      guest.speed += (measured - guest.speed) / (late ? 1 : 4);
     split.user = retired > 0 ? (engine.userInstructions(index) - userBefore) / retired : 0;
     account.instructions = total;
     charge(RUNNING, inGuest);
