@@ -17,6 +17,8 @@ const D = Dependent.offsets;
 const HANDLER = Record.offsets.handler;
 /** One in so many slots is kept for what is installed while others wait to be free. */
 const RESERVE = 8;
+/** What is postponed has to be entered this fraction of the times that make a block hot. */
+const MORE = 4;
 const HEADER_ENTRIES = BlockHeader.offsets.entries - BlockHeader.size;
 
 /** A translation that is to be installed. */
@@ -167,11 +169,24 @@ export class Cache {
   }
 
   /** A block that was asked for is not translated: the interpreter does it without counting, if that is for good, or counts anew. */
-  refuse({ record, generation }: Pick<Candidate, 'record' | 'generation'>, forGood: boolean): void {
-    whileLocked(this.#words, () => {
-      if (generation !== this.#control.generation || this.#get(record + HANDLER) !== HANDLER_COUNT) return;
+  refuse(block: Pick<Candidate, 'record' | 'generation'>, forGood: boolean): void {
+    const { record } = block;
+    this.#whileCounted(block, () => {
       if (forGood) this.#set(record + HANDLER, this.#get(record - BlockHeader.size + BlockHeader.offsets.original));
       else this.#set(record + HEADER_ENTRIES, 0);
+    });
+  }
+
+  /** A block that was asked for is asked for again when it was entered some more. */
+  postpone(block: Pick<Candidate, 'record' | 'generation'>): void {
+    const { translateAfter } = this.#control;
+    this.#whileCounted(block, () => this.#set(block.record + HEADER_ENTRIES, translateAfter - Math.ceil(translateAfter / MORE)));
+  }
+
+  /** If the block is one that counts how often it is entered. */
+  #whileCounted({ record, generation }: Pick<Candidate, 'record' | 'generation'>, change: () => void): void {
+    whileLocked(this.#words, () => {
+      if (generation === this.#control.generation && this.#get(record + HANDLER) === HANDLER_COUNT) change();
     });
   }
 

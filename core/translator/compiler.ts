@@ -5,7 +5,7 @@ import { Cache, type Candidate } from './cache.ts';
 import { Code } from './code.ts';
 import { buildModule } from './compile.ts';
 import { Finder, LARGE, SMALL, type Limits } from './finder.ts';
-import { pageOf, type Region } from './region.ts';
+import { pageOf, type Instruction, type Region } from './region.ts';
 import { Requests, type Request } from './requests.ts';
 
 export interface CompilerOptions {
@@ -67,26 +67,56 @@ export class Compiler {
     const wait = this.#since + patience - now;
     if (all < batch && wait > 0) return wait;
     this.#since = undefined;
-    for (const request of this.#requests.take()) this.#pending.set(request.record, request);
-    const chosen = this.#choose(batch);
-    this.#cache.setWaiting(this.#pending.size);
+    this.#take();
+    const ranked = this.#ranked();
     // All was forgotten since they were asked for.
-    if (chosen.length === 0) return Infinity;
-    const found = chosen.map((request) => this.#find(request)).filter((one) => one !== undefined);
+    if (ranked.length === 0) return Infinity;
+    const found: Found[] = [];
+    const covered = new Set<number>();
+    for (const request of ranked) {
+      if (found.length === batch) break;
+      if (this.#postpone(request, covered)) continue;
+      this.#pending.delete(request.record);
+      const one = this.#find(request);
+      if (!one) continue;
+      found.push(one);
+      for (const { offset } of instructionsOf(one.region)) covered.add(placeOf(one.region, offset));
+    }
+    this.#cache.setWaiting(this.#pending.size);
     this.#cache.count('finding', (performance.now() - now) * 1000);
     if (found.length > 0) this.#make(found);
+    // Those as well that became hot meanwhile.
+    this.#take();
+    for (const request of this.#pending.values()) this.#postpone(request, covered);
     this.#sweep();
     return 0;
   }
 
-  /** Those that are entered most. */
-  #choose(batch: number): Request[] {
+  #take(): void {
+    for (const request of this.#requests.take()) this.#pending.set(request.record, request);
+  }
+
+  /** Those that are entered most come first. */
+  #ranked(): Request[] {
     const { generation } = this.#cache;
-    const alive = [...this.#pending.values()].filter((request) => request.generation === generation);
     const entries = ({ record }: Request): number => this.#view.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
+    const alive = [...this.#pending.values()].filter((request) => request.generation === generation);
     const ranked = alive.map((request) => ({ request, entries: entries(request) })).sort((a, b) => b.entries - a.entries);
-    this.#pending = new Map(ranked.slice(batch).map(({ request }) => [request.record, request]));
-    return ranked.slice(0, batch).map(({ request }) => request);
+    this.#pending = new Map(ranked.map(({ request }) => [request.record, request]));
+    return [...this.#pending.values()];
+  }
+
+  /**
+   * The blocks of a loop become hot together, and the region of one has the others inside: where `covered` (places in RAM) has the block, there is
+   * no region for it before it has been entered some more, which only happens from outside.
+   */
+  #postpone(request: Request, covered: ReadonlySet<number>): boolean {
+    const { record } = request;
+    const page = this.#view.getUint32(record - BlockHeader.size + BlockHeader.offsets.page, true);
+    if (!covered.has(page * PAGE + this.#view.getUint16(record + Record.offsets.pageOffset, true))) return false;
+    this.#pending.delete(record);
+    this.#cache.postpone(request);
+    return true;
   }
 
   #find(request: Request): Found | undefined {
@@ -148,16 +178,20 @@ export class Compiler {
   }
 }
 
+const instructionsOf = ({ blocks }: Region): Instruction[] => blocks.flatMap(({ instructions }) => instructions);
+
+/** In RAM. */
+const placeOf = ({ pages }: Region, offset: number): number => pages.get(pageOf(offset))! * PAGE + offset - pageOf(offset) * PAGE;
+
 /** RAM pages that a region has code in, and which 64-byte chunks of them. */
 function coverage(region: Region): Map<number, bigint> {
   const pages = new Map<number, bigint>();
-  for (const { instructions } of region.blocks)
-    for (const { offset, length } of instructions) {
-      const page = region.pages.get(pageOf(offset))!;
-      const first = offset - pageOf(offset) * PAGE;
-      let chunks = pages.get(page) ?? 0n;
-      for (let chunk = first >> 6; chunk <= (first + length - 1) >> 6; chunk++) chunks |= 1n << BigInt(chunk);
-      pages.set(page, chunks);
-    }
+  for (const { offset, length } of instructionsOf(region)) {
+    const page = region.pages.get(pageOf(offset))!;
+    const first = offset - pageOf(offset) * PAGE;
+    let chunks = pages.get(page) ?? 0n;
+    for (let chunk = first >> 6; chunk <= (first + length - 1) >> 6; chunk++) chunks |= 1n << BigInt(chunk);
+    pages.set(page, chunks);
+  }
   return pages;
 }

@@ -333,4 +333,10 @@ describe.each([64, 32] as const)('regions in %d-bit mode', (bits) => {
     const { live } = translationStatistics(machine.memory.buffer);
     expect(live.regions).toBe(new Set(regions.map((r) => r.entry)).size);
   });
+
+  it('are one for the blocks of a loop that become hot together', () => {
+    const loop: Piece[] = ['first', ...add(1), ...jmp('second'), 'second', ...times(3), ...DEC_ECX, ...jnz('first')];
+    const { regions } = run(bits, new Program([[CODE, [...count(100), ...loop, HLT]]]), undefined, { small: LIMITS, batch: 2 });
+    expect(regions.length).toBe(1);
+  });
 });

@@ -18,8 +18,8 @@ export interface TranslatorOptions extends CompilerOptions {
   readonly wake?: () => void;
 }
 
-/** Chosen by how long Linux takes to start: with 1000, compiling takes more from vCPUs than it gives; with 8000, too much is interpreted. */
-const AFTER = 4000;
+/** Chosen by how long Linux takes to start: with 1000, compiling takes more from vCPUs than it gives; with 4000, too much is interpreted. */
+const AFTER = 2000;
 /** What waits for company that does not come is compiled by itself after so many more entries. */
 const PATIENCE = 256;
 /** Entries after which a request that was lost is made again. */

@@ -35,7 +35,7 @@ it.each([
     // They must have come far, met what there is to meet, and been translated.
     expect(instructions / programs).toBeGreaterThan(1500);
     expect(events / programs).toBeGreaterThan(8);
-    expect(regions / programs).toBeGreaterThan(6);
+    expect(regions / programs).toBeGreaterThan(3);
     expect(shutdowns / programs).toBeLessThan(0.1);
     if (full) expect(exits / programs).toBeGreaterThan(20);
     else expect(exits).toBe(0);
