@@ -127,9 +127,8 @@ function operateOnFrame(cpu: usize, command: u32, frame: u32, source: u32): i32 
     const before = load<u64>(cpu + CPU_para, PARAVCPU_userCr3);
     if (!replaceBase(cpu, PARAVCPU_userCr3, frame)) return -EINVAL;
     if (before >>> 12 == frame) return 0;
-    // That programs have nothing in the upper half, or all the same, is as good as certain.
-    if (frame != 0 && before != 0 && isSameKernel(<u32>(before >>> 12), frame)) flushChanged(cpu);
-    else flushAll(cpu);
+    // Nothing of a program's is kept, wherever it is (walkPara).
+    flushChanged(cpu);
     return 0;
   }
   // MMUEXT_CLEAR_PAGE, MMUEXT_COPY_PAGE

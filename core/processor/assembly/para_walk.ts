@@ -101,7 +101,8 @@ export function walkPara(cpu: usize, linear: u64, access: u32, mode: u32): u32 {
     if (!(entry & P)) return walkFault(cpu, linear, access, mode, 0);
     if (!mark64(at, entry, A)) return CHANGED;
     directory = (entry & ADDRESS) | combine(rights, entry) | P;
-    rememberDirectory(cpu, region, directory);
+    // Flushes keep what is remembered of the upper half: that has to be the kernel's.
+    if (mode != TLB_USER || <i64>linear >= 0) rememberDirectory(cpu, region, directory);
   }
   const at = below(frames, directory, (linear >>> 9) & 0xff8);
   const page: u64 = at ? load<u64>(at) : 0;
