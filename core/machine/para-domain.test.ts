@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EVENT_KICK, EVENT_NMI, HYPERVISOR_VIRT_START, PAGE, PARA_CONSOLE_PORT, PARA_GUEST, PARA_SHARED_INFO } from '../state/index.ts';
+import { EVENT_KICK, EVENT_NMI, HYPERVISOR_VIRT_START, MACH2PHYS_VIRT_ALIAS, PAGE, PARA_CONSOLE_PORT, PARA_GUEST, PARA_SHARED_INFO } from '../state/index.ts';
 import { BACKEND_BLOCK, VIRQ_TIMER } from '../vmm/para/events.ts';
 import { PREEMPTED } from '../vmm/para/memory.ts';
 import { postEvent } from '../vmm/para/post.ts';
@@ -362,7 +362,7 @@ describe('memory_op', () => {
     expect(guest.operate('memory_op', 3, [7])).toBe(ESRCH);
     expect(guest.call('memory_op', 2, 0)).toBe(guest.para.frames - 1);
     expect(guest.call('memory_op', 12, AT)).toBe(0);
-    expect([guest.u64(), guest.u64(16)]).toEqual([HYPERVISOR_VIRT_START, BigInt(guest.para.frames - 1)]);
+    expect([guest.u64(), guest.u64(16)]).toEqual([MACH2PHYS_VIRT_ALIAS, BigInt(guest.para.frames - 1)]);
     expect(guest.call('memory_op', 10, AT)).toBe(EPERM);
     expect(guest.call('memory_op', 55, AT)).toBe(ENOSYS);
     expect(guest.call('memory_op', 9, NOWHERE)).toBe(EFAULT);

@@ -29,6 +29,11 @@ export const PARA_CONSOLE_PORT = 2;
 /** Where the machine-to-physical table is in every address space (MACH2PHYS_VIRT_START), read-only, and the VMM's range of addresses. */
 export const HYPERVISOR_VIRT_START = 0xffff_8000_0000_0000n;
 export const HYPERVISOR_VIRT_END = 0xffff_8800_0000_0000n;
+/**
+ * Where the machine-to-physical table is as well, as XENMEM_machphys_mapping says. The kernel reads it with each page-table entry, in turn with its
+ * stack, and these pages share no places in the TLB with those at which Linux begins its own areas.
+ */
+export const MACH2PHYS_VIRT_ALIAS = 0xffff_8100_0080_0000n;
 
 /** Selectors of flat segments that the VMM's part of the GDT has (FLAT_RING3_CS64, ..). */
 export const FLAT_RING3_CS32 = 0xe023;

@@ -10,6 +10,7 @@ import {
   CPU_walkPhysical,
   HYPERVISOR_VIRT_END,
   HYPERVISOR_VIRT_START,
+  MACH2PHYS_VIRT_ALIAS,
   PAGEINFO_SIZE,
   PAGEINFO_type,
   PAGEINFO_typeCount,
@@ -59,7 +60,7 @@ function below(frames: u64, entry: u64, index: u64): usize {
 
 /** The machine-to-physical table, which the guest's kernel reads in every address space. */
 function isTranslationTable(cpu: usize, linear: u64, access: u32, mode: u32): bool {
-  const offset = linear - HYPERVISOR_VIRT_START;
+  const offset = linear - (linear < MACH2PHYS_VIRT_ALIAS ? HYPERVISOR_VIRT_START : MACH2PHYS_VIRT_ALIAS);
   const at = domain();
   if (mode == TLB_USER || access != ACCESS_READ || offset >= <u64>load<u32>(at, PARA_m2pFrames) << 12) return false;
   found(cpu, (<u64>load<u32>(at, PARA_m2p) << 12) + (offset & ~0xfff), WALK_DIRTY | WALK_NO_EXECUTE | WALK_GLOBAL);

@@ -1,5 +1,5 @@
 /** memory_op (memory.h): what memory the guest has, and giving some of it back or getting more (ballooning). */
-import { CPUS, Control, Cpu, HYPERVISOR_VIRT_START, PAGE, PARA_BATCHING, PARA_SHARED_INFO, Para, ParaVcpu } from '../../state/index.ts';
+import { CPUS, Control, Cpu, MACH2PHYS_VIRT_ALIAS, PAGE, PARA_BATCHING, PARA_SHARED_INFO, Para, ParaVcpu } from '../../state/index.ts';
 import type { Arguments, Service } from './call.ts';
 import { EACCES, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, Refusal, refuse } from './errno.ts';
 import type { Frames } from './frames.ts';
@@ -158,8 +158,8 @@ export function memoryCalls(buffer: ArrayBufferLike, frames: Frames, memory: Gue
 
   const mapping = (at: bigint): number => {
     const answer = new DataView(new ArrayBuffer(24));
-    answer.setBigUint64(0, HYPERVISOR_VIRT_START, true);
-    answer.setBigUint64(8, HYPERVISOR_VIRT_START + BigInt(para.m2pFrames * PAGE), true);
+    answer.setBigUint64(0, MACH2PHYS_VIRT_ALIAS, true);
+    answer.setBigUint64(8, MACH2PHYS_VIRT_ALIAS + BigInt(para.m2pFrames * PAGE), true);
     answer.setBigUint64(16, BigInt(para.frames - 1), true);
     memory.write(at, answer);
     return 0;
