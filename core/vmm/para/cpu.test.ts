@@ -8,7 +8,7 @@ import { Translator } from '../../translator/translator.ts';
 import { checkFrames } from './checker.ts';
 import {
   CODE, DATA, EVENT_HANDLER, FAILSAFE_HANDLER, GDT_FRAME, handlerAt, kernelAt, KERNEL_L1, machineFrame, ParaMachine, RAX, RBX, RCX, RDI, RDX, RSI, RSP, set, STACK,
-  STOPS, SYSCALL, SYSCALL_HANDLER, USER, USER_DATA, USER_STACK,
+  STOPS, SYSCALL, SYSCALL_HANDLER, USER, USER_DATA, USER_L1, USER_STACK,
 } from './testing.ts'; // prettier-ignore
 
 let modules: EngineModules;
@@ -413,6 +413,62 @@ describe('page tables that the kernel writes to', () => {
         expect(checkFrames(m.memory.buffer)).toEqual([]);
       }
     }
+  });
+});
+
+describe("a program's page tables", () => {
+  const OTHER = 0x30;
+  /** In a program's upper half; walks remember it elsewhere than the program's code. */
+  const UPPER = 0xffff_9000_0020_0000n;
+  const entry = (frame: number, flags = 7n): bigint => (BigInt(machineFrame(frame)) << 12n) | flags;
+  const place = (frame: number, index: number): bigint => BigInt(machineFrame(frame) * 4096 + index * 8);
+  /** The kernel asks for one operation of mmu_update (1) or mmuext_op (26); its result. */
+  const ask = (m: ParaMachine, number: number, words: bigint[]): bigint => {
+    words.forEach((word, i) => m.kernelWord(DATA + BigInt(i * 8), word));
+    m.kernel(...set(RDI, DATA), ...set(RSI, 1n), ...set(RDX, 0n), ...set(10, 0x7ff0n), ...hypercall(number), 0x48, 0x89, 0xc3, ...STOPS);
+    return signed(m.gpr(RBX));
+  };
+  const use = (m: ParaMachine, frame: number): bigint => ask(m, 26, [15n, BigInt(frame && machineFrame(frame))]);
+
+  it('come and go, and what the TLB has of the kernel stays', () => {
+    const m = machine();
+    const found = (): number => m.engine.helpers.guestAddress(m.state.address, Number(STACK & 0xffff_f000n) - 4096, -1, 0);
+    const before = found();
+    expect(before).not.toBe(0);
+    // Behind the VMM's back: only a TLB can know of the page now.
+    const at = machineFrame(KERNEL_L1) * 4096 + 0x12 * 8;
+    const was = m.word(at, 0n);
+    expect([use(m, 0), use(m, 4)]).toEqual([0n, 0n]);
+    expect(found()).toBe(before);
+    m.word(at, was);
+  });
+
+  it('are walked anew after a change, in the upper half as well', () => {
+    const m = machine();
+    // The program's page of data twice more: in its own tables, and with other content in others.
+    expect([ask(m, 1, [place(4, 288), entry(5)]), ask(m, 1, [place(6, 3), entry(USER_L1)])]).toEqual([0n, 0n]);
+    for (const frame of [0x30, 0x31, 0x32, 0x33]) expect(ask(m, 1, [place(KERNEL_L1, frame), entry(frame, 5n)])).toBe(0n);
+    m.word(Number(place(OTHER, 0)), entry(5));
+    m.word(Number(place(OTHER, 288)), entry(0x31));
+    m.word(Number(place(0x31, 0)), entry(0x32));
+    m.word(Number(place(0x32, 3)), entry(0x33));
+    m.word(Number(place(0x33, 1)), entry(0x34));
+    // MMUEXT_PIN_L4_TABLE: they stay tables.
+    for (const frame of [4, OTHER]) expect(ask(m, 26, [3n, BigInt(machineFrame(frame))])).toBe(0n);
+    m.word(m.userAt(USER_DATA), 1n);
+    m.word(machineFrame(0x34) * 4096, 2n);
+    const read = (): bigint => {
+      // MOV RAX, [UPPER + USER_DATA]; MOV RBX, RAX; INT3.
+      m.user(0x48, 0xa1, ...new Uint8Array(BigUint64Array.of(UPPER + USER_DATA).buffer), 0x48, 0x89, 0xc3, 0xcc);
+      return m.gpr(RBX);
+    };
+    const seen: bigint[] = [];
+    for (const frame of [4, OTHER, 4, OTHER]) {
+      expect(use(m, frame)).toBe(0n);
+      seen.push(read());
+    }
+    expect(seen).toEqual([1n, 2n, 1n, 2n]);
+    expect(checkFrames(m.memory.buffer)).toEqual([]);
   });
 });
 
