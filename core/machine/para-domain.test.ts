@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EVENT_KICK, EVENT_NMI, HYPERVISOR_VIRT_START, MACH2PHYS_VIRT_ALIAS, PAGE, PARA_CONSOLE_PORT, PARA_GUEST, PARA_SHARED_INFO } from '../state/index.ts';
+import {
+  EVENT_KICK,
+  EVENT_NMI,
+  HYPERVISOR_VIRT_START,
+  MACH2PHYS_VIRT_ALIAS,
+  PAGE,
+  PARA_CONSOLE_PORT,
+  PARA_GUEST,
+  PARA_SHARED_INFO,
+} from '../state/index.ts';
 import { BACKEND_BLOCK, VIRQ_TIMER } from '../vmm/para/events.ts';
 import { PREEMPTED } from '../vmm/para/memory.ts';
 import { postEvent } from '../vmm/para/post.ts';
