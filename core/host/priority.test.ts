@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { getPriority } from 'node:os';
 import { expect, it } from 'vitest';
+import { niceFor } from './priority.ts';
 
 const at = (file: string): string => JSON.stringify(new URL(file, import.meta.url).href);
 
@@ -19,9 +20,17 @@ it.runIf(process.platform === 'linux')('makes V8’s threads less urgent than al
   const output = execFileSync(process.execPath, ['--import', hooks, '--input-type=module', '-e', PROGRAM], { encoding: 'utf8' });
   const threads = JSON.parse(output) as [string, number][];
   const own = getPriority();
-  const lowered = Math.min(own + 5, 19);
+  const lowered = Math.min(own + 10, 19);
   expect(new Set(threads.filter(([name]) => name !== 'V8Worker').map(([, nice]) => nice))).toEqual(new Set([own]));
   // Older Nodes do not name them.
   if (Number.parseInt(process.versions.node, 10) >= 24)
     expect(new Set(threads.filter(([name]) => name === 'V8Worker').map(([, nice]) => nice))).toEqual(new Set([lowered]));
+});
+
+it('gives them more where they starve, until they do not', () => {
+  expect([niceFor({ run: 0, waited: 0 }), niceFor({ run: 0, waited: 0 }, 5)]).toEqual([10, 5]);
+  expect(niceFor({ run: 100, waited: 400 })).toBe(10);
+  expect(niceFor({ run: 100, waited: 1500 })).toBe(5);
+  expect(niceFor({ run: 100, waited: 700 }, 5)).toBe(5);
+  expect(niceFor({ run: 100, waited: 300 }, 5)).toBe(10);
 });
