@@ -31,6 +31,8 @@ export interface Outcome {
 const LIMITS = { tiny: { ...SMALL, instructions: 24 }, small: SMALL, large: LARGE };
 /** Stops at which what was asked for is compiled. */
 const COMPILED_EVERY = 3;
+/** A kernel whose handlers fault again and again never comes to an end: so often it may be looked whether one is left. */
+const EVENTS_MOST = 1000;
 /** Stops at which all of memory is compared: one in so many, and the last. */
 const MEMORY_EVERY = 4;
 
@@ -104,7 +106,10 @@ export class Pair {
     for (;;) {
       tested.run(random(pace.turn));
       // An event was delivered, perhaps for an instruction that does not count: the reference would stop before it.
-      while (tested.exit < EXIT_HALT && inStubs(tested)) tested.run(0);
+      for (let events = 0; tested.exit < EXIT_HALT && inStubs(tested); events++) {
+        if (events === EVENTS_MOST) return outcome([]);
+        tested.run(0);
+      }
       stops++;
       if (pace.compile === 'at stops' && stops % COMPILED_EVERY === 0) this.#compile();
       const lost = this.#follow();
