@@ -74,6 +74,8 @@ export async function openApp(browser: Browser, app: App, options: BrowserContex
     if (message.type() === 'error') list.push(message.text());
   });
   await page.goto(app.address);
+  // A key that is pressed earlier finds nobody.
+  await page.locator('#app > *').first().waitFor();
   return page;
 }
 
