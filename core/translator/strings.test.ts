@@ -94,6 +94,28 @@ describe.each([64, 32] as const)('in %d-bit mode', (bits) => {
       }
   });
 
+  it('one that overwrites itself after its source was in another page is fetched again', () => {
+    // mov esi, DATA + 0xff0; mov edi, rep - 32; mov ecx, 10; ... rep movsd: four, which are near it, then five, of which the last is over it
+    const rep = CODE + 40;
+    const start = [0xbe, ...le(DATA + 0xff0), 0xbf, ...le(rep - 32), 0xb9, ...le(10)];
+    for (const slice of [1_000_000, 20, 1])
+      for (const m of engines(bits)) {
+        m.put(
+          CODE,
+          Array.from({ length: 0x100 }, () => 0x90),
+        );
+        m.put(CODE, start);
+        m.put(rep, [0xf3, 0xa5]);
+        // What it copies: HLT.
+        m.put(
+          DATA + 0xff0,
+          Array.from({ length: 40 }, () => 0xf4),
+        );
+        expect(m.run(() => slice, 1_000_000)).toBe(true);
+        expect([m.state.gpr.get(1), m.retired]).toEqual([1, 3 + 25 + 9 + 1]);
+      }
+  });
+
   it.each([
     ['within a page', CODE + 0x40],
     ['across pages', CODE + 0xfff],

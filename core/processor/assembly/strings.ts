@@ -152,7 +152,9 @@ function crosses(record: usize): bool {
 /** Whether `bytes` bytes at host address `at`, in one page of RAM, are or may be bytes of the instruction itself. */
 function isItself(cpu: usize, record: usize, at: usize, bytes: u32): bool {
   const offset = <u32>at - load<u32>(0, CONTROL_ram);
-  if (!crosses(record) && !holdsCode(offset >>> 12, offset & 0xfff, (offset & 0xfff) + bytes - 1)) return false;
+  // What an earlier chunk has made stale is no longer known to be code.
+  const known = load<u32>(record, RECORD_handler) != HANDLER_STALE && !crosses(record);
+  if (known && !holdsCode(offset >>> 12, offset & 0xfff, (offset & 0xfff) + bytes - 1)) return false;
   const base = load<u64>(cpu, CPU_reach + CS * REACH_SIZE + REACH_base);
   const linear = (instructionAddress(cpu, record) + base) & load<u64>(cpu, CPU_linearMask);
   const length = <u32>load<u8>(record, RECORD_length);
