@@ -1,7 +1,7 @@
 /** For tests of the AssemblyScript helpers: one vCPU on a small machine memory, with descriptor tables built by hand and paging off. */
 import { buildCore, readModule } from '../../build/core.ts';
 import {
-  CS, CPUS, Control, Cpu, DS, ES, FS, GS, LDTR, MIB, Reach, Record as DecodedRecord, SS, Segment, TR, layout,
+  CS, CPUS, Control, Cpu, DS, ES, FS, GS, HANDLER_FIRST, LDTR, MIB, Reach, Record as DecodedRecord, SS, Segment, TR, layout,
 } from '../state/index.ts'; // prettier-ignore
 
 /** What a thrown guest fault looks like from here. */
@@ -334,6 +334,8 @@ export class Rig {
     const rip = i.rip ?? CODE;
     const v = this.#view;
     const at = this.#record;
+    // Not stale.
+    v.setUint32(at + offsets.handler, HANDLER_FIRST, true);
     v.setUint8(at + offsets.length, i.length ?? 2);
     v.setUint16(at + offsets.pageOffset, rip & 0xfff, true);
     v.setUint16(at + offsets.reg, i.reg ?? gprOf(RAX), true);
