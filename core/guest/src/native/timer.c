@@ -8,6 +8,7 @@
 #define PIT_HZ 1193182
 #define PIT_RELOAD (PIT_HZ / TIMER_HZ)
 #define MEASURE (PIT_RELOAD / 2) /* counts: 5 ms */
+#define ATTEMPTS 20
 
 #define APIC_LVT_TIMER 0x320
 #define APIC_INITIAL_COUNT 0x380
@@ -21,12 +22,14 @@
 static u32 apic_hz; /* of the divided count */
 static bool paused;
 
-static u16 pit_count(void)
+static u32 pit_count(void)
 {
     native_out8(PIT_CONTROL, PIT_LATCH0);
     u16 low = native_in8(PIT_COUNTER0);
     return low | native_in8(PIT_COUNTER0) << 8;
 }
+
+static u32 apic_count(void) { return native_apic_read(APIC_CURRENT_COUNT); }
 
 /** Counts down from `reload` over and over; 0 is 65536. */
 static void pit_start(u16 reload)
@@ -36,14 +39,14 @@ static void pit_start(u16 reload)
     native_out8(PIT_COUNTER0, reload >> 8);
 }
 
-/** The PIT's count and the TSC at the same moment: of some readings, the one that took least (a busy host may pause us in one). */
-static u16 both(u64 *tsc)
+/** A counter and the TSC at the same moment: of some readings, the one that took least (a busy host may pause us in one). */
+static u32 read_with_tsc(u32 (*counter)(void), u64 *tsc)
 {
     u64 least = ~0ul;
-    u16 count = 0;
+    u32 count = 0;
     for (int i = 0; i < 5; i++) {
         u64 before = machine_tsc();
-        u16 now = pit_count();
+        u32 now = counter();
         u64 took = machine_tsc() - before;
         if (took < least) {
             least = took;
@@ -54,38 +57,49 @@ static u16 both(u64 *tsc)
     return count;
 }
 
-/** Measures the TSC (and the APIC's timer) over MEASURE counts of the PIT; false if the PIT stands still. */
-static bool measure(void)
+/** Counts over and over from now on; false if the PIT stands still. */
+static bool pit_counts(void)
 {
     pit_start(0);
-    u16 first = pit_count(), last;
-    for (int tries = 0; pit_count() == first; tries++)
-        if (tries == 100000)
-            return false;
+    u32 first = pit_count();
+    for (int tries = 0; tries < 100000; tries++)
+        if (pit_count() != first)
+            return true;
+    return false;
+}
+
+/** Measures the TSC (and the APIC's timer) over MEASURE counts of the PIT; false if something held us up, which may have hidden a wrap of the PIT's. */
+static bool measure(void)
+{
     if (native_has_apic()) {
         native_apic_write(APIC_DIVIDE, APIC_DIVIDE_BY_16);
         native_apic_write(APIC_LVT_TIMER, LVT_MASKED);
         native_apic_write(APIC_INITIAL_COUNT, ~0u);
     }
-    u64 start = 0, end = 0;
-    first = both(&start);
-    u32 apic_first = native_has_apic() ? native_apic_read(APIC_CURRENT_COUNT) : 0;
-    u64 apic_start = machine_tsc();
-    do
-        last = both(&end);
-    while ((u16)(first - last) < MEASURE); /* modulo 65536, 55 ms: exact across a wrap */
+    u64 start = 0, end = 0, apic_start = 0, apic_end = 0, longest = 0;
+    u16 first = read_with_tsc(pit_count, &start), last;
+    u32 apic_first = native_has_apic() ? read_with_tsc(apic_count, &apic_start) : 0;
+    end = start;
+    do {
+        u64 previous = end;
+        last = read_with_tsc(pit_count, &end);
+        longest = MAX(longest, end - previous);
+    } while ((u16)(first - last) < MEASURE); /* modulo 65536, 55 ms: exact across a wrap */
     tsc_hz = (end - start) * PIT_HZ / (u16)(first - last);
     if (native_has_apic()) {
-        u32 apic_ticks = apic_first - native_apic_read(APIC_CURRENT_COUNT);
-        apic_hz = apic_ticks * tsc_hz / (machine_tsc() - apic_start);
+        u32 apic_ticks = apic_first - read_with_tsc(apic_count, &apic_end); /* it counts down */
+        apic_hz = apic_ticks * tsc_hz / (apic_end - apic_start);
     }
-    return true;
+    return longest < (end - start) / 2;
 }
 
 void native_timer_start(void)
 {
-    if (!measure())
+    if (!pit_counts())
         note("timer: the PIT does not count; times are guessed\n");
+    else
+        for (int n = 1; !measure() && n < ATTEMPTS; n++)
+            ;
     if (apic_hz) {
         native_apic_write(APIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
         native_apic_write(APIC_INITIAL_COUNT, apic_hz / TIMER_HZ);
