@@ -1,5 +1,5 @@
 /** One monotonic clock for all threads of the process: `performance.now()` counts from each thread's own start. */
-// Not the global: that is a getter, and costs as much as the rest of reading the clock.
+// Not the global: that is a getter, and calling it is a good part of reading the clock.
 import { performance } from 'node:perf_hooks';
 import { hrtime } from 'node:process';
 

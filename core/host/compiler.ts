@@ -28,7 +28,7 @@ export class CompilerThread {
   readonly #options: CompilerThreadOptions;
   readonly #memories = new Map<VmKey, WebAssembly.Memory>();
   #worker: Worker | undefined;
-  #lookAfterV8: (() => void) | undefined;
+  #stopMakingWay: (() => void) | undefined;
   #failures = 0;
   #closed = false;
 
@@ -49,13 +49,13 @@ export class CompilerThread {
   async close(): Promise<void> {
     this.#closed = true;
     this.#memories.clear();
-    this.#lookAfterV8?.();
+    this.#stopMakingWay?.();
     await this.#worker?.terminate();
   }
 
   #spawn(): void {
     tuneV8ForBackground();
-    this.#lookAfterV8 ??= v8MakesWay();
+    this.#stopMakingWay ??= v8MakesWay();
     const workerData: CompilerData = { bell: this.bell.buffer };
     const worker = new Worker(this.#options.module, {
       workerData,
