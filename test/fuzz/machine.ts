@@ -9,12 +9,16 @@ import {
   Control,
   Cpu,
   CPUS,
+  CS,
   EVENT_INTERRUPT,
   EVENT_KICK,
   EVENT_NMI,
   layout,
   MAGIC,
   MIB,
+  TLB_SLOT_MASK,
+  TLB_SLOT_SHIFT,
+  TlbEntry,
   VERSION,
 } from '../../core/state/index.ts';
 import { numbers } from '../../core/translator/testing.ts';
@@ -231,6 +235,19 @@ export class FuzzMachine {
     const record = this.ram + P.USED;
     decodeInstruction(CPUS, record, this.ram + at, 15, mode, at & (P.PAGE - 1), 0);
     return record;
+  }
+
+  /** Linear address of the next instruction. */
+  get next(): bigint {
+    return this.view.getBigUint64(CPUS + Cpu.offsets.rip, true) + BigInt(this.state.segments[CS]!.base);
+  }
+
+  /** Physical address of the page that code at `linear` is fetched from by the TLB; undefined: that has to look at the page tables first. */
+  fetchedFrom(linear: bigint): number | undefined {
+    const { view, state } = this;
+    const entry = state.tlb + ((Number(linear & 0xffff_ffffn) >>> TLB_SLOT_SHIFT) & TLB_SLOT_MASK);
+    if (view.getBigUint64(entry + TlbEntry.offsets.execTag, true) !== (linear & ~0xfffn)) return undefined;
+    return view.getUint32(entry + TlbEntry.offsets.frame, true) & ~(P.PAGE - 1);
   }
 
   /** One turn; counts what was retired. */

@@ -68,7 +68,7 @@ async function main(): Promise<void> {
     const seconds = (performance.now() - began) / 1000;
     const programs = sum((t) => t.programs);
     const a = (of: (t: Totals) => number): string => (sum(of) / programs).toFixed(1);
-    const ends = `${sum((t) => t.halted)} halted, ${sum((t) => t.shutdowns)} shut down`;
+    const ends = `${sum((t) => t.halted)} halted, ${sum((t) => t.shutdowns)} shut down, ${sum((t) => t.allowed)} differed as they may`;
     console.log(
       `${programs} programs, ${(programs / seconds).toFixed(0)}/s; each ${a((t) => t.instructions)} instructions, ${a((t) => t.regions)} regions, ${a((t) => t.events)} events; ${ends}`,
     );

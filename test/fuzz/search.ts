@@ -17,9 +17,11 @@ export interface Totals {
   /** Programs that ended by HLT, and by a triple fault. */
   halted: number;
   shutdowns: number;
+  /** That differed as they may. */
+  allowed: number;
 }
 
-export const none = (): Totals => ({ programs: 0, instructions: 0, events: 0, regions: 0, exits: 0, halted: 0, shutdowns: 0 });
+export const none = (): Totals => ({ programs: 0, instructions: 0, events: 0, regions: 0, exits: 0, halted: 0, shutdowns: 0, allowed: 0 });
 
 /** After so many programs a new pair of machines is made: what failed may have come from any before it. */
 const PROGRAMS_A_PAIR = 4000;
@@ -55,6 +57,7 @@ export class Search {
     totals.regions += this.#pair.regions - before;
     if (outcome.exit === 2) totals.halted++;
     if (outcome.exit === 4) totals.shutdowns++;
+    if (outcome.allowed) totals.allowed++;
     if (outcome.differences.length > 0) return `seed ${seed}: ${this.#explain(seed, program, outcome)}`;
     this.#history.push(seed);
     return undefined;
