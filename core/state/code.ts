@@ -59,6 +59,10 @@ export const HANDLER_FIRST = 8;
 
 /** With a record's address, where translated code says which of its accesses it is at: to the stack, and not to the memory operand. */
 export const SITE_STACK = 1;
+/** The first of two: what is read here is written elsewhere. */
+export const SITE_COPIES = 2;
+/** All bits that are not the record's address. */
+export const SITE_BITS = 3;
 
 /** Before each block of records. */
 export const BlockHeader = struct('BlockHeader', {

@@ -4,7 +4,7 @@
  * kind of access, which goes on to `slow.ts`.
  */
 import { tlbEntry } from '../processor/tlb-entry.ts';
-import { SITE_STACK, TlbEntry } from '../state/index.ts';
+import { SITE_BITS, TlbEntry } from '../state/index.ts';
 import { call, FunctionBuilder, i32, i64, op, type Expr, type Late, type LocalRef, type OpName, type Type } from '../wasm/index.ts';
 import type { Import } from './emitter/frame.ts';
 
@@ -113,7 +113,7 @@ function buildAccess(kind: AccessKind, item: Item, params: readonly Type[], resu
   const missed = (then: () => void): void =>
     f.ifRarely(found.missed, () => {
       if (aligned)
-        f.if(i32.and(low, i32.const(15)), () => f.call(imports('interpret', ['i32'], []), [i32.and(site, i32.const(~SITE_STACK))]));
+        f.if(i32.and(low, i32.const(15)), () => f.call(imports('interpret', ['i32'], []), [i32.and(site, i32.const(~SITE_BITS))]));
       then();
     });
   if (kind === 'write') {

@@ -52,6 +52,7 @@ function both(
       const { machine } = state;
       machine!.state.event = machine!.state.event | EVENT_INTERRUPT;
     };
+    const device: string[] = [];
     const machine = new TestMachine(
       bits,
       modules,
@@ -59,7 +60,11 @@ function both(
       {
         // A device that asks for an interrupt when it is written to, at a port or in memory.
         writePort: interrupt,
-        writeMmio: interrupt,
+        writeMmio: (_cpu, low, _high, size, value) => {
+          device.push(`write ${low} ${size} ${value}`);
+          interrupt();
+        },
+        readMmio: (_cpu, low, _high, size) => device.push(`read ${low} ${size}`),
         acknowledgeInterrupt: (cpu) => {
           expect(cpu).toBe(CPUS);
           machine.state.event = machine.state.event & ~EVENT_INTERRUPT;
@@ -74,7 +79,7 @@ function both(
     machine.state.gpr.set(3, LOG);
     prepare(machine);
     expect(machine.run(() => slice, 2_000_000)).toBe(true);
-    return { ...machine.outcome(), words: words.map((w) => machine.read32(w)) };
+    return { ...machine.outcome(), device: device.join('\n'), words: words.map((w) => machine.read32(w)) };
   });
   expect(outcomes[1]).toEqual(outcomes[0]);
   const { words: found, ...outcome } = outcomes[0]!;
@@ -113,6 +118,18 @@ describe.each([64, 32] as const)('in %d-bit mode', (bits) => {
       [LOG, LOG + 8],
     );
     expect(words).toEqual([0, ROUNDS]);
+  });
+
+  it('a device is read once by what then writes to a device, or to code', () => {
+    const absolute = (opcode: number, digit: number, at: number): number[] =>
+      bits === 64 ? [opcode, (digit << 3) | 4, 0x25, ...le(at)] : [opcode, (digit << 3) | 5, ...le(at)];
+    // mov esp, 0xa0800; push [0xa0000]; pop [0xa0010]; mov esp, CODE + 0x80; push [0xa0000]
+    const onto = (stack: number): number[] => [0xbc, ...le(stack)];
+    const push = absolute(0xff, 6, 0xa0000);
+    const body = [...onto(0xa0800), ...push, ...absolute(0x8f, 0, 0xa0010), ...onto(CODE + 0x80), ...push];
+    const { outcome, regions } = both(bits, (machine) => machine.put(CODE, looped(body)));
+    expect(outcome['device']!.split('\n').length).toBe(ROUNDS * (bits === 64 ? 10 : 5));
+    expect(regions).toBeGreaterThan(0);
   });
 
   it('an interrupt that a store asks for is taken before CLI', () => {

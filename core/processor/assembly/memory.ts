@@ -317,13 +317,19 @@ export function plainAddress(cpu: usize, segment: u32, ea: u64, size: u32): usiz
   return addressForWrite(cpu, segment, ea, size, WRITE_PLACE);
 }
 
-/** Raises what a read of `size` bytes would raise, and does nothing else. */
-export function probeRead(cpu: usize, segment: u32, ea: u64, size: u32): void {
+/** Raises what a read of `size` bytes would raise; whether a device would be read. */
+export function readsDevice(cpu: usize, segment: u32, ea: u64, size: u32): bool {
   const linear = linearOperand(cpu, segment, ea, size, false);
   const mode = dataMode(cpu, linear, size);
-  translate(cpu, linear, ACCESS_READ, mode);
+  let found = translate(cpu, linear, ACCESS_READ, mode);
   const offset = <u32>linear & 0xfff;
-  if (offset + size > 0x1000) translate(cpu, (linear + 0x1000 - offset) & systemMask(cpu), ACCESS_READ, mode);
+  if (offset + size > 0x1000) found |= translate(cpu, (linear + 0x1000 - offset) & systemMask(cpu), ACCESS_READ, mode);
+  return (found & MMIO) != 0;
+}
+
+/** Raises what a read of `size` bytes would raise, and does nothing else. */
+export function probeRead(cpu: usize, segment: u32, ea: u64, size: u32): void {
+  readsDevice(cpu, segment, ea, size);
 }
 
 /** Raises what a write of `size` bytes would raise, and does nothing else. */

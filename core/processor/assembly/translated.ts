@@ -1,6 +1,6 @@
 /**
  * What translated code calls for the accesses that the TLB does not serve (core/translator/access.ts). `site` is the record of the instruction,
- * plus SITE_STACK if the access is to the stack and not to the memory operand; `linear` has the segment's base in it.
+ * plus SITE_*; `linear` has the segment's base in it.
  *
  * Translated code itself never writes to devices or to decoded code: it is left then, before the instruction has done anything, and the
  * interpreter goes on from there. So nothing that translated code relies on changes under it.
@@ -13,17 +13,19 @@ import {
   REACH_SIZE,
   REACH_base,
   RECORD_segment,
+  SITE_BITS,
+  SITE_COPIES,
   SITE_STACK,
   SS,
 } from './layout';
 import { handlerOf } from './codepages';
 import { raise } from './fault';
-import { plainAddress, plainStoreAddress, readAddress } from './memory';
+import { plainAddress, plainStoreAddress, readAddress, readsDevice } from './memory';
 
 // @ts-ignore: decorator
 @inline
 function segmentOf(site: u32): u32 {
-  return site & SITE_STACK ? <u32>CPU_reach + SS * <u32>REACH_SIZE : load<u16>(<usize>(site & ~SITE_STACK), RECORD_segment);
+  return site & SITE_STACK ? <u32>CPU_reach + SS * <u32>REACH_SIZE : load<u16>(<usize>(site & ~SITE_BITS), RECORD_segment);
 }
 
 // @ts-ignore: decorator
@@ -36,14 +38,17 @@ function effective(cpu: usize, segment: u32, linear: u64): u64 {
 /** Host address of `size` bytes for reading; it may be `Cpu.bounce`. */
 export function translatedRead(cpu: usize, linear: u64, site: u32, size: u32): usize {
   const segment = segmentOf(site);
-  store<u32>(cpu, site & ~SITE_STACK, CPU_current);
-  return readAddress(cpu, segment, effective(cpu, segment, linear), size);
+  store<u32>(cpu, site & ~SITE_BITS, CPU_current);
+  const ea = effective(cpu, segment, linear);
+  // Where the write then needed the interpreter, the device would be read twice.
+  if (site & SITE_COPIES && readsDevice(cpu, segment, ea, size)) raise();
+  return readAddress(cpu, segment, ea, size);
 }
 
 /** Host address of `size` bytes for writing all of them: if it is `Cpu.bounce`, `commitWrite` is to follow. */
 export function translatedStore(cpu: usize, linear: u64, site: u32, size: u32): usize {
   const segment = segmentOf(site);
-  store<u32>(cpu, site & ~SITE_STACK, CPU_current);
+  store<u32>(cpu, site & ~SITE_BITS, CPU_current);
   const at = plainStoreAddress(cpu, segment, effective(cpu, segment, linear), size);
   if (at == 0) raise();
   return at;
@@ -52,7 +57,7 @@ export function translatedStore(cpu: usize, linear: u64, site: u32, size: u32): 
 /** Host address of `size` bytes for a read-modify-write. */
 export function translatedModify(cpu: usize, linear: u64, site: u32, size: u32): usize {
   const segment = segmentOf(site);
-  store<u32>(cpu, site & ~SITE_STACK, CPU_current);
+  store<u32>(cpu, site & ~SITE_BITS, CPU_current);
   const at = plainAddress(cpu, segment, effective(cpu, segment, linear), size);
   if (at == 0) raise();
   return at;

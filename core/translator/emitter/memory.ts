@@ -1,7 +1,7 @@
 /** The translator's emitter, fourth part: memory operands and the stack. */
 import type { Value } from '../../processor/semantics/emitter.ts';
 import type { Width } from '../../processor/semantics/widths.ts';
-import { FS, Reach, SITE_STACK, SS } from '../../state/index.ts';
+import { FS, Reach, SITE_COPIES, SITE_STACK, SS } from '../../state/index.ts';
 import { callLate, i32, i64, op, type Expr, type LocalRef } from '../../wasm/index.ts';
 import { bytesOf, loadOf, lookUp, storeOf, typeOf, type Item } from '../access.ts';
 import type { Instruction } from '../region.ts';
@@ -11,6 +11,8 @@ import { planKey, planSpans, type Anchor, type Plan } from './spans.ts';
 
 /** A segment: that of pushes and pops. */
 const STACK = O.reach + SS * Reach.size;
+/** Of these, the forms with an operand in memory read and write at two places of it. */
+const COPYING = new Set(['push', 'pop', 'call_rm']);
 
 /** Bytes that the TLB was asked for together (./spans.ts). */
 interface Span {
@@ -205,7 +207,7 @@ export abstract class MemoryEmitter extends HelperEmitter {
     const { f, frame } = this;
     const type = typeOf(item);
     const value = f.local(type);
-    const rest = [frame.tlb, this.site(at.segment)];
+    const rest = [frame.tlb, this.site(at.segment, this.copies)];
     this.reach(
       item,
       at,
@@ -274,8 +276,14 @@ export abstract class MemoryEmitter extends HelperEmitter {
     });
   }
 
-  protected site(segment: number): Expr {
-    return segment === STACK ? i32.const(this.instruction.record + SITE_STACK) : this.record;
+  /** Of an access; `copies`: what it reads is then written elsewhere in memory. */
+  protected site(segment: number, copies = false): Expr {
+    return i32.const(this.instruction.record + (segment === STACK ? SITE_STACK : 0) + (copies ? SITE_COPIES : 0));
+  }
+
+  /** From memory to the stack or from there. */
+  private get copies(): boolean {
+    return this.instruction.memory && COPYING.has(this.row.family);
   }
 
   loadAt(ea: Expr, width: Width): LocalRef {
