@@ -17,6 +17,8 @@
 #define RTC_B_24H 2
 #define RTC_B_BINARY 4
 #define HOURS_PM 0x80
+#define RTC_READS 1000
+#define RTC_TRIES 100
 
 static u8 cmos(u8 index)
 {
@@ -36,17 +38,19 @@ static void read_once(u8 r[8])
 bool native_date(struct date *d)
 {
     u8 r[8], again[8];
-    u64 until = clock_now() + 20 * MILLISECOND;
-    /* Two equal readings, none during an update (at most 2 ms). */
-    do {
-        while (cmos(RTC_A) & RTC_A_UPDATE)
-            if (clock_now() > until)
+    /* Two equal readings, none during an update (at most 2 ms). Time alone tells nothing: a busy host may pause us. */
+    for (int n = 1;; n++) {
+        u64 until = clock_now() + 20 * MILLISECOND;
+        for (int i = 0; cmos(RTC_A) & RTC_A_UPDATE; i++)
+            if (i > RTC_READS && clock_now() > until)
                 return false;
         read_once(r);
         read_once(again);
-        if (clock_now() > until)
+        if (!memcmp(r, again, sizeof r))
+            break;
+        if (n == RTC_TRIES)
             return false;
-    } while (memcmp(r, again, sizeof r));
+    }
     u8 b = cmos(RTC_B);
     bool binary = b & RTC_B_BINARY;
     d->second = decimal(r[0], binary);

@@ -68,8 +68,11 @@ static bool pit_counts(void)
     return false;
 }
 
-/** Measures the TSC (and the APIC's timer) over MEASURE counts of the PIT; false if something held us up, which may have hidden a wrap of the PIT's. */
-static bool measure(void)
+/**
+ * Measures the TSC (and the APIC's timer) over MEASURE counts of the PIT, and takes what comes out if no measurement was shorter. False if something
+ * held us up, which may have hidden a wrap of the PIT's.
+ */
+static bool measure(u64 *shortest)
 {
     if (native_has_apic()) {
         native_apic_write(APIC_DIVIDE, APIC_DIVIDE_BY_16);
@@ -85,20 +88,24 @@ static bool measure(void)
         last = read_with_tsc(pit_count, &end);
         longest = MAX(longest, end - previous);
     } while ((u16)(first - last) < MEASURE); /* modulo 65536, 55 ms: exact across a wrap */
-    tsc_hz = (end - start) * PIT_HZ / (u16)(first - last);
-    if (native_has_apic()) {
-        u32 apic_ticks = apic_first - read_with_tsc(apic_count, &apic_end); /* it counts down */
-        apic_hz = apic_ticks * tsc_hz / (apic_end - apic_start);
+    u32 apic_last = native_has_apic() ? read_with_tsc(apic_count, &apic_end) : 0;
+    u64 took = end - start;
+    if (took < *shortest) {
+        *shortest = took;
+        tsc_hz = took * PIT_HZ / (u16)(first - last);
+        if (native_has_apic())
+            apic_hz = (u64)(apic_first - apic_last) * tsc_hz / (apic_end - apic_start); /* it counts down */
     }
-    return longest < (end - start) / 2;
+    return longest < took / 2;
 }
 
 void native_timer_start(void)
 {
+    u64 shortest = ~0ul;
     if (!pit_counts())
         note("timer: the PIT does not count; times are guessed\n");
     else
-        for (int n = 1; !measure() && n < ATTEMPTS; n++)
+        for (int n = 1; !measure(&shortest) && n < ATTEMPTS; n++)
             ;
     if (apic_hz) {
         native_apic_write(APIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
