@@ -84,6 +84,13 @@ describe('Linux', () => {
     expect(t.ports).toContainEqual([0x21, 0xfa]);
   });
 
+  it('is entered in real mode where its header names no 32-bit entry', () => {
+    const t = testTarget();
+    const cpu = start(t, linuxImage({ code32Start: 0, protocol: 0x207 }));
+    expect([cpu.segments[CS]!.base, cpu.rip]).toEqual([0x90200, 0]);
+    expect(cpu.codeSize).toBe(CODE_16);
+  });
+
   it('gets a memory map that covers RAM without overlaps', () => {
     const t = testTarget();
     const cpu = start(t, linuxImage());

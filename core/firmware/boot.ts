@@ -5,7 +5,7 @@ import { BOOTABLE, BOOT_SECTOR, SEGMENT } from './bios/layout.ts';
 import { BOOT_ENTRY, installBios } from './bios/rom.ts';
 import { bootElf, isElf } from './elf.ts';
 import { FirmwareError } from './error.ts';
-import { bootLinux, isLinux } from './linux.ts';
+import { bootLinux, isLinux, isRealModeOnly } from './linux.ts';
 import { memoryMap } from './map.ts';
 import { bootMultiboot, findMultiboot } from './multiboot.ts';
 import { cpuAt, enterReal, resetState } from './state.ts';
@@ -18,9 +18,10 @@ import { type BootRequest, type BootTarget, view } from './target.ts';
 export function boot(target: BootTarget, request: BootRequest): void {
   const { kernel } = request;
   if (kernel.data.length === 0) throw new FirmwareError(`${kernel.name} is empty`);
-  prepare(target, request.entry === 'real');
+  const entry = request.entry ?? (isLinux(kernel.data) && isRealModeOnly(kernel.data) ? 'real' : undefined);
+  prepare(target, entry === 'real');
 
-  if (isLinux(kernel.data)) return bootLinux(target, request);
+  if (isLinux(kernel.data)) return bootLinux(target, { ...request, ...(entry && { entry }) });
   if (request.entry) throw new FirmwareError(`${kernel.name} is not a Linux kernel: only that can be entered in a chosen mode`);
   const multiboot = findMultiboot(kernel.data);
   if (multiboot >= 0) return bootMultiboot(target, request, multiboot);

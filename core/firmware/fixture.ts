@@ -37,6 +37,7 @@ export interface LinuxOptions {
   readonly xloadflags?: number;
   readonly loadflags?: number;
   readonly cmdlineSize?: number;
+  readonly code32Start?: number;
   readonly initSize?: number;
   readonly preferred?: number;
   readonly initrdMax?: number;
@@ -55,6 +56,7 @@ export function linuxImage(o: LinuxOptions = {}): Uint8Array {
   v.setUint32(0x202, 0x5372_6448, true);
   v.setUint16(0x206, o.protocol ?? 0x20f, true);
   v.setUint8(0x211, o.loadflags ?? 1);
+  v.setUint32(0x214, o.code32Start ?? 0x100000, true);
   v.setUint32(0x22c, o.initrdMax ?? 0x7fff_ffff, true);
   v.setUint16(0x236, o.xloadflags ?? 1, true);
   v.setUint32(0x238, o.cmdlineSize ?? 2047, true);

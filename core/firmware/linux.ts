@@ -13,6 +13,7 @@ const HEADER_MAGIC = 0x202;
 const PROTOCOL = 0x206;
 const TYPE_OF_LOADER = 0x210;
 const LOADFLAGS = 0x211;
+const CODE32_START = 0x214;
 const RAMDISK_IMAGE = 0x218;
 const RAMDISK_SIZE = 0x21c;
 const HEAP_END_PTR = 0x224;
@@ -42,6 +43,10 @@ export function isLinux(data: Uint8Array): boolean {
   const v = view(data);
   return v.getUint16(BOOT_FLAG, true) === 0xaa55 && v.getUint32(HEADER_MAGIC, true) === 0x5372_6448; // "HdrS"
 }
+
+/** Some programs that are no kernels have a kernel's header for their real-mode code alone (iPXE: no 32-bit entry is named). */
+export const isRealModeOnly = (data: Uint8Array): boolean =>
+  data.length >= CODE32_START + 4 && view(data).getUint32(CODE32_START, true) === 0;
 
 export function bootLinux(target: BootTarget, request: BootRequest): void {
   const { kernel, initrd, modules } = request;

@@ -34,7 +34,7 @@ export interface BootRequest {
   readonly initrd?: BootFile;
   readonly modules?: readonly BootModule[];
   readonly commandLine: string;
-  /** How a Linux kernel is entered; absent: in 64-bit mode if both kernel and processor can, else in 32-bit mode. */
+  /** How a Linux kernel is entered; absent: in 64-bit mode if both kernel and processor can, else in 32-bit mode; in real mode if that is all it has. */
   readonly entry?: 'real' | 'protected' | 'long';
 }
 
