@@ -71,9 +71,14 @@ export class Code {
     const record = v.getUint32(slot + CodeHash.offsets.record, true);
     // A vCPU may have given the place to another block meanwhile.
     if (!this.#begins(record, at, mode) || this.handler(record) === 0) return 0;
-    if (v.getUint32(record + R.handler, true) >= this.#handlers) return record;
+    if (this.isTranslated(record)) return record;
     const entries = v.getInt32(record - BlockHeader.size + BlockHeader.offsets.entries, true);
     return entries >= this.#control.translateAfter / WARM ? record : 0;
+  }
+
+  /** Whether a region begins with a block's first record. */
+  isTranslated(record: number): boolean {
+    return this.#view.getUint32(record + R.handler, true) >= this.#handlers;
   }
 
   /** Whether a record is the first of the block at a RAM offset. */

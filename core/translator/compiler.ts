@@ -25,7 +25,7 @@ export interface CompilerOptions {
 
 /** Regions of a module: fewer would cost more memory, more would keep each other waiting. */
 export const BATCH = 16;
-const REVISIT = 1 << 16;
+const REVISIT = 1 << 17;
 
 type Found = Candidate & { readonly region: Region; readonly original: number };
 

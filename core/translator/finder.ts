@@ -19,12 +19,17 @@ export interface Limits {
   readonly depth: number;
   /** A return of which more places are known to go to is not followed. */
   readonly returns: number;
+  /** What another region begins with is left to that, but for functions that are called. */
+  readonly apart: boolean;
 }
 
-/** At first regions are small: most code is not executed for long, and there is much of it. */
-export const SMALL: Limits = { instructions: 200, pages: 1, repeated: 8, depth: 1, returns: 1 };
+/**
+ * At first regions are small: most code is not executed for long, and there is much of it. They keep apart: where each has all that its branches lead
+ * to, a starting system has every instruction translated three times over.
+ */
+export const SMALL: Limits = { instructions: 200, pages: 1, repeated: 8, depth: 1, returns: 1, apart: true };
 /** Those that are entered very often are found anew, with what is around them. */
-export const LARGE: Limits = { instructions: 600, pages: REGION_PAGES, repeated: 24, depth: 4, returns: 2 };
+export const LARGE: Limits = { instructions: 600, pages: REGION_PAGES, repeated: 24, depth: 4, returns: 2, apart: false };
 
 /** Where the entry is in linear addresses, for what lies in other pages: what a vCPU's TLB says of them now. The region's code makes sure of it. */
 export interface Space {
@@ -214,11 +219,20 @@ class Search {
   }
 
   #way(context: Context, i: Instruction, isCall: boolean, target: number): void {
-    const callee = isCall ? this.#call(context, i, target) : this.#reach(context, target) ? context : undefined;
+    const callee = isCall ? this.#call(context, i, target) : this.#goOn(context, target) ? context : undefined;
     if (!callee) return;
     const ways = context.ways.get(i) ?? [];
     context.ways.set(i, ways);
     ways.push({ context: callee, offset: target });
+  }
+
+  /** Where a branch goes belongs to the region, if it can. */
+  #goOn(context: Context, offset: number): boolean {
+    if (this.#limits.apart && !context.at.has(offset)) {
+      const record = this.#lookup(offset);
+      if (record !== 0 && this.#code.isTranslated(record)) return false;
+    }
+    return this.#reach(context, offset);
   }
 
   /** What is at an offset belongs to the region, if it can. */
