@@ -30,6 +30,7 @@ describe.each([64, 32] as const)('in %d-bit mode', (bits) => {
         repeated: random(30),
         depth: random(4),
         returns: random(4),
+        apart: random(2) === 0,
       };
       const options = { after, batch: 1 + random(3), small: limits, revisit: 1 << random(6) };
       const machines = [

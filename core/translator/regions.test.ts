@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 const AFTER = 16;
-const LIMITS = { instructions: 400, pages: REGION_PAGES, repeated: 16, depth: 3, returns: 2 };
+const LIMITS = { instructions: 400, pages: REGION_PAGES, repeated: 16, depth: 3, returns: 2, apart: false };
 /** Pages of code, apart from each other in linear addresses as in memory. */
 const SECOND = CODE + PAGE;
 const THIRD = CODE + 5 * PAGE;
@@ -321,7 +321,7 @@ describe.each([64, 32] as const)('regions in %d-bit mode', (bits) => {
       [CODE, [...count(500), 'top', ...call('f'), ...DEC_ECX, ...jnz('top'), HLT]],
       [SECOND, ['f', ...add(1), RET]],
     ]);
-    const small = { instructions: 400, pages: 1, repeated: 0, depth: 0, returns: 0 };
+    const small = { instructions: 400, pages: 1, repeated: 0, depth: 0, returns: 0, apart: true };
     const { regions, machine } = run(bits, program, undefined, { small, large: LIMITS, revisit: 64 });
     const first = regions.findIndex((r) => r.pages.size > 1);
     expect(first).toBeGreaterThan(0);
@@ -332,6 +332,15 @@ describe.each([64, 32] as const)('regions in %d-bit mode', (bits) => {
     expect(regions.filter((r) => r.entry === regions[first]!.entry).length).toBe(2);
     const { live } = translationStatistics(machine.memory.buffer);
     expect(live.regions).toBe(new Set(regions.map((r) => r.entry)).size);
+  });
+
+  it.each([true, false])('keep apart from what others begin with: %s', (apart) => {
+    const loop = (label: string, callee: string): Piece[] => [...count(100), label, ...call(callee), ...DEC_ECX, ...jnz(label)];
+    const f: Piece[] = ['f', ...add(1), ...add(2), RET];
+    const g: Piece[] = ['g', ...add(3), ...jmp('f')];
+    const program = new Program([[CODE, [...loop('first', 'f'), ...loop('second', 'g'), HLT, ...f, ...g]]]);
+    const { regions } = run(bits, program, undefined, { small: { ...LIMITS, repeated: 0, returns: 0, apart } });
+    expect(regions.some((r) => r.instructions === 2)).toBe(apart);
   });
 
   it('are one for the blocks of a loop that become hot together', () => {

@@ -63,7 +63,7 @@ describe.each([64, 32] as const)('spans in %d-bit mode', (bits) => {
                     after: 16,
                     batch: 1,
                     onRegion: (r) => count(made, r),
-                    small: { instructions: 400, pages: 1, repeated: 16, depth: 3, returns: 2 },
+                    small: { instructions: 400, pages: 1, repeated: 16, depth: 3, returns: 2, apart: true },
                   },
                 ),
             }
