@@ -18,10 +18,11 @@ import { type BootRequest, type BootTarget, view } from './target.ts';
 export function boot(target: BootTarget, request: BootRequest): void {
   const { kernel } = request;
   if (kernel.data.length === 0) throw new FirmwareError(`${kernel.name} is empty`);
-  const entry = request.entry ?? (isLinux(kernel.data) && isRealModeOnly(kernel.data) ? 'real' : undefined);
+  const linux = isLinux(kernel.data);
+  const entry = request.entry ?? (linux && isRealModeOnly(kernel.data) ? 'real' : undefined);
   prepare(target, entry === 'real');
 
-  if (isLinux(kernel.data)) return bootLinux(target, { ...request, ...(entry && { entry }) });
+  if (linux) return bootLinux(target, entry ? { ...request, entry } : request);
   if (request.entry) throw new FirmwareError(`${kernel.name} is not a Linux kernel: only that can be entered in a chosen mode`);
   const multiboot = findMultiboot(kernel.data);
   if (multiboot >= 0) return bootMultiboot(target, request, multiboot);

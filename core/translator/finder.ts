@@ -219,27 +219,18 @@ class Search {
   }
 
   #way(context: Context, i: Instruction, isCall: boolean, target: number): void {
-    const callee = isCall ? this.#call(context, i, target) : this.#goOn(context, target) ? context : undefined;
+    const callee = isCall ? this.#call(context, i, target) : this.#reach(context, target, this.#limits.apart) ? context : undefined;
     if (!callee) return;
     const ways = context.ways.get(i) ?? [];
     context.ways.set(i, ways);
     ways.push({ context: callee, offset: target });
   }
 
-  /** Where a branch goes belongs to the region, if it can. */
-  #goOn(context: Context, offset: number): boolean {
-    if (this.#limits.apart && !context.at.has(offset)) {
-      const record = this.#lookup(offset);
-      if (record !== 0 && this.#code.isTranslated(record)) return false;
-    }
-    return this.#reach(context, offset);
-  }
-
-  /** What is at an offset belongs to the region, if it can. */
-  #reach(context: Context, offset: number): boolean {
+  /** What is at an offset belongs to the region, if it can; `apart`: and if no region begins with it. */
+  #reach(context: Context, offset: number, apart = false): boolean {
     if (!context.at.has(offset)) {
       const record = this.#lookup(offset);
-      if (record === 0) return false;
+      if (record === 0 || (apart && this.#code.isTranslated(record))) return false;
       this.#work.push({ context, offset, record });
     }
     context.leaders.add(offset);

@@ -2,11 +2,10 @@
 #include "selftest.h"
 
 #define WORKERS 4
-
-static struct semaphore done = SEMAPHORE_INIT(done, 0);
 /* What is too little, or takes too long, may be a busy host's doing: of several attempts one must be right. Too short is always wrong. */
 #define ATTEMPTS 40
 
+static struct semaphore done = SEMAPHORE_INIT(done, 0);
 static volatile bool stop;
 
 static bool start(const char *name, void (*fn)(void *), void *argument)
